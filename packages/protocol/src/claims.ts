@@ -1,0 +1,43 @@
+/** The claims of an access token (RFC 9068), its header type, and the revocation entries that can end it. */
+
+/** The `typ` header of access tokens, RFC 9068 section 2.1. */
+export const accessTokenType = 'at+jwt';
+
+export type SigningAlgorithm = 'EdDSA' | 'ES256' | 'RS256';
+
+/** Authentication context class: one factor, or several (NIST SP 800-63B). */
+export type Acr = 'aal1' | 'aal2';
+
+/** Times are seconds since 1970 (NumericDate, RFC 7519 section 2). */
+export interface AccessTokenClaims {
+  readonly iss: string;
+  readonly aud: string;
+  readonly sub: string;
+  readonly client_id: string;
+  /** Session id. */
+  readonly sid: string;
+  readonly jti: string;
+  readonly iat: number;
+  readonly exp: number;
+  readonly auth_time: number;
+  /** Authentication methods, RFC 8176. */
+  readonly amr: readonly string[];
+  readonly acr: Acr;
+  readonly roles: readonly string[];
+  readonly permissions: readonly string[];
+  /** The user's epoch when the token was issued; a token below the user's current epoch is revoked. */
+  readonly epoch: number;
+}
+
+/**
+ * One fact of the revocation ledger. A token is dead when **any** entry covers it:
+ * `token` by `jti`, `session` by `sid`, `key` by `kid`, `user` where the token's `epoch` is below `min_epoch`.
+ */
+export interface RevocationEntry {
+  readonly kind: 'token' | 'session' | 'user' | 'key';
+  readonly subject: string;
+  /** For `user`; 0 otherwise. */
+  readonly min_epoch: number;
+  /** Seconds since 1970: when the last token that this entry could refuse has expired. */
+  readonly expires_at: number;
+}

@@ -1,0 +1,4 @@
+/** The words on the wire: error codes, claims, permissions, schemas. No I/O. */
+export * from './claims.ts';
+export * from './errors.ts';
+export * from './permissions.ts';

@@ -1,0 +1,19 @@
+/** Permissions are `resource:action`; `*` stands for any value of its part. */
+
+const shape = /^(?:\*|[a-z][a-z0-9_.-]{0,63}):(?:\*|[a-z][a-z0-9_.-]{0,63})$/;
+
+/** Whether `text` has the form of a permission: lower case, `*` allowed per part, at most 64 characters a part. */
+export const isPermission = (text: string): boolean => shape.test(text);
+
+/** Whether `granted` covers the one permission `wanted` (which may itself contain `*`: then only `*` covers it). */
+export function covers(granted: string, wanted: string): boolean {
+  const [grantedResource, grantedAction] = granted.split(':', 2);
+  const [wantedResource, wantedAction] = wanted.split(':', 2);
+  if (wantedAction === undefined || grantedAction === undefined) return false;
+  const resource = grantedResource === '*' || grantedResource === wantedResource;
+  return resource && (grantedAction === '*' || grantedAction === wantedAction);
+}
+
+/** Whether every one of `wanted` is covered by one of `granted`. */
+export const coversAll = (granted: readonly string[], wanted: readonly string[]): boolean =>
+  wanted.every((permission) => granted.some((one) => covers(one, permission)));
