@@ -2,3 +2,4 @@
 export * from './claims.ts';
 export * from './errors.ts';
 export * from './permissions.ts';
+export * from './schemas.ts';

@@ -6,7 +6,8 @@ create table store_meta (
 );
 insert into store_meta (key, value) values
   ('store_id', gen_random_uuid()::text),
-  ('token_ttl_max', '0');
+  ('token_ttl_max', '0'),
+  ('keys_version', '1');
 
 create table roles (
   name text primary key,
@@ -119,6 +120,10 @@ create table audit_events (
   outcome text not null check (outcome in ('success', 'failure', 'denied')),
   request_id text,
   detail jsonb not null default '{}'
+);
+-- Written with the event and taken away when it is sealed: the sealer's queue.
+create table audit_pending (
+  event_id uuid primary key
 );
 create table audit_seals (
   seq bigint primary key,

@@ -1,0 +1,243 @@
+/** The shapes of bodies and answers (CONTRACT of the HTTP API), from which validation, serialisation and OpenAPI are made. */
+import { type Static, Type } from 'typebox';
+
+/** Control characters, NUL included, have no place in a text field; passwords are the exception. */
+const printable = '^[^\\u0000-\\u001f\\u007f]*$';
+
+export const Text = (options: { maxLength: number; minLength?: number; description?: string }) =>
+  Type.String({ pattern: printable, ...options });
+
+const Id = Type.String({ format: 'uuid', description: 'UUIDv7' });
+const Time = Type.String({ format: 'date-time', description: 'RFC 3339, UTC, milliseconds' });
+
+export const UserSchema = Type.Object(
+  {
+    id: Id,
+    email: Type.String(),
+    email_verified: Type.Boolean(),
+    first_name: Type.Union([Type.String(), Type.Null()]),
+    last_name: Type.Union([Type.String(), Type.Null()]),
+    roles: Type.Array(Type.String()),
+    permissions: Type.Array(Type.String()),
+    mfa_enabled: Type.Boolean(),
+    created_at: Time,
+    updated_at: Time,
+    last_login_at: Type.Union([Time, Type.Null()]),
+  },
+  { title: 'User', additionalProperties: false },
+);
+export type User = Static<typeof UserSchema>;
+
+export const TokenAnswerSchema = Type.Object(
+  {
+    access_token: Type.String({ description: 'JWT, RFC 9068' }),
+    token_type: Type.Literal('Bearer'),
+    expires_in: Type.Integer({ description: 'Seconds until the access token expires' }),
+    refresh_token: Type.String({ description: 'Opaque' }),
+    refresh_expires_in: Type.Integer({ description: 'Seconds until the refresh token expires if it is not used' }),
+    session_id: Id,
+    user: UserSchema,
+    device_token: Type.Optional(
+      Type.String({ description: 'Send it with the next login from this device: strangers then cannot lock it out' }),
+    ),
+  },
+  { title: 'TokenAnswer', additionalProperties: false },
+);
+export type TokenAnswer = Static<typeof TokenAnswerSchema>;
+
+export const SessionSchema = Type.Object(
+  {
+    id: Id,
+    current: Type.Boolean(),
+    created_at: Time,
+    last_seen_at: Time,
+    expires_at: Time,
+    ip: Type.Union([Type.String(), Type.Null()]),
+    user_agent: Type.Union([Type.String(), Type.Null()]),
+    device: Type.Object(
+      {
+        browser: Type.Union([Type.String(), Type.Null()]),
+        os: Type.Union([Type.String(), Type.Null()]),
+        type: Type.Union([Type.String(), Type.Null()]),
+      },
+      { additionalProperties: false },
+    ),
+    amr: Type.Array(Type.String()),
+  },
+  { title: 'Session', additionalProperties: false },
+);
+export type Session = Static<typeof SessionSchema>;
+
+const receiptMembers = {
+  revoked: Type.Literal(true),
+  position: Type.String({ description: 'Opaque place in the ledger; GET /api/auth/revocations/:position asks again' }),
+  effective_everywhere: Type.Boolean({ description: 'From this moment no node accepts what was revoked' }),
+  acknowledged_nodes: Type.Integer(),
+  pending_nodes: Type.Array(Type.String(), { description: 'Names of nodes that have not confirmed yet' }),
+  effective_by: Type.String({
+    format: 'date-time',
+    description: 'When the last pending node stops vouching, at the latest',
+  }),
+};
+
+export const ReceiptSchema = Type.Object(receiptMembers, { title: 'RevocationReceipt', additionalProperties: false });
+export type Receipt = Static<typeof ReceiptSchema>;
+
+export const ReceiptWithSessionsSchema = Type.Object(
+  { ...receiptMembers, revoked_sessions: Type.Integer({ description: 'How many sessions were ended' }) },
+  { title: 'RevocationReceiptWithSessions', additionalProperties: false },
+);
+
+/** A password in a body: any characters; the policy speaks of its length in characters. */
+const Password = Type.String({ maxLength: 4096 });
+
+export const RegisterBodySchema = Type.Object(
+  {
+    user: Type.Object(
+      {
+        email: Type.String({ maxLength: 1024 }),
+        password: Password,
+        first_name: Type.Optional(Type.Union([Text({ maxLength: 100 }), Type.Null()])),
+        last_name: Type.Optional(Type.Union([Text({ maxLength: 100 }), Type.Null()])),
+      },
+      { additionalProperties: false },
+    ),
+  },
+  { title: 'RegisterBody', additionalProperties: false },
+);
+
+export const LoginBodySchema = Type.Object(
+  {
+    email: Type.String({ maxLength: 1024 }),
+    password: Password,
+    device_token: Type.Optional(Type.String({ maxLength: 1024 })),
+  },
+  { title: 'LoginBody', additionalProperties: false },
+);
+
+export const RefreshBodySchema = Type.Object(
+  { refresh_token: Type.String() },
+  { title: 'RefreshBody', additionalProperties: false },
+);
+
+export const RevokeAllBodySchema = Type.Object(
+  { except_current: Type.Optional(Type.Boolean()) },
+  { title: 'RevokeAllBody', additionalProperties: false },
+);
+
+export const ValidateBodySchema = Type.Object(
+  {
+    token: Type.String(),
+    required_permissions: Type.Optional(
+      Type.Array(Type.String({ minLength: 3, maxLength: 129 }), {
+        maxItems: 100,
+        description: 'Every one must be covered by the token, e.g. `["users:read"]`',
+      }),
+    ),
+    required_acr: Type.Optional(Type.Union([Type.Literal('aal1'), Type.Literal('aal2')])),
+    max_age: Type.Optional(
+      Type.Integer({ minimum: 0, maximum: 315_360_000, description: 'Seconds since the user last authenticated' }),
+    ),
+  },
+  { title: 'ValidateBody', additionalProperties: false },
+);
+export type ValidateBody = Static<typeof ValidateBodySchema>;
+
+export const ClaimsSchema = Type.Object(
+  {
+    iss: Type.String(),
+    aud: Type.Union([Type.String(), Type.Array(Type.String())]),
+    sub: Id,
+    client_id: Type.String(),
+    sid: Id,
+    jti: Id,
+    iat: Type.Integer(),
+    exp: Type.Integer(),
+    auth_time: Type.Integer(),
+    amr: Type.Array(Type.String()),
+    acr: Type.String(),
+    roles: Type.Array(Type.String()),
+    permissions: Type.Array(Type.String()),
+    epoch: Type.Integer(),
+  },
+  { title: 'AccessTokenClaims', additionalProperties: true },
+);
+
+export const ValidateAnswerSchema = Type.Union(
+  [
+    Type.Object(
+      {
+        valid: Type.Literal(true),
+        claims: ClaimsSchema,
+        user_id: Id,
+        session_id: Id,
+        expires_at: Time,
+      },
+      { title: 'ValidToken', additionalProperties: false },
+    ),
+    Type.Object(
+      {
+        valid: Type.Literal(false),
+        reason: Type.Union([
+          Type.Literal('invalid'),
+          Type.Literal('expired'),
+          Type.Literal('revoked'),
+          Type.Literal('insufficient_permissions'),
+          Type.Literal('insufficient_authentication'),
+        ]),
+      },
+      { title: 'InvalidToken', additionalProperties: false },
+    ),
+  ],
+  { title: 'ValidateAnswer' },
+);
+
+export const MeAnswerSchema = Type.Object(
+  { user: UserSchema, session: SessionSchema },
+  { title: 'MeAnswer', additionalProperties: false },
+);
+
+export const SessionsAnswerSchema = Type.Object(
+  { sessions: Type.Array(SessionSchema) },
+  { title: 'SessionsAnswer', additionalProperties: false },
+);
+
+export const VerificationSentSchema = Type.Object(
+  { status: Type.Literal('verification_sent') },
+  { title: 'VerificationSent', additionalProperties: false },
+);
+
+export const HealthSchema = Type.Object(
+  {
+    status: Type.Union([Type.Literal('ok'), Type.Literal('degraded'), Type.Literal('unavailable')]),
+    checks: Type.Record(Type.String(), Type.Unknown()),
+    node: Type.String(),
+    version: Type.String(),
+    uptime_s: Type.Number(),
+  },
+  { title: 'Health', additionalProperties: false },
+);
+
+/** A JSON Web Key Set (RFC 7517) of public signing keys. */
+export const JwksSchema = Type.Object(
+  { keys: Type.Array(Type.Record(Type.String(), Type.Unknown())) },
+  { title: 'Jwks', additionalProperties: false },
+);
+
+export const ClusterStatusSchema = Type.Object(
+  {
+    node: Type.String(),
+    clustering: Type.Boolean(),
+    strategy: Type.Union([Type.String(), Type.Null()]),
+    size: Type.Integer(),
+    nodes: Type.Array(Type.Record(Type.String(), Type.Unknown())),
+    singletons: Type.Array(Type.Record(Type.String(), Type.Unknown())),
+    revocations: Type.Object({
+      live: Type.Integer(),
+      position: Type.Union([Type.String(), Type.Null()]),
+      stale: Type.Boolean(),
+    }),
+    stores: Type.Object({ database: Type.String(), sessions: Type.String(), state: Type.String() }),
+  },
+  { title: 'ClusterStatus', additionalProperties: false },
+);
