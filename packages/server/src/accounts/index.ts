@@ -1,0 +1,22 @@
+/**
+ * Accounts: who exists, by which address, with which password hash and status.
+ *
+ * - One address, one account: the unique index on the canonical key decides, under any concurrency.
+ * - A change that must end access tokens raises the user's epoch in the same transaction.
+ * - Without the database every answer is 503.
+ */
+export { canonicalEmail } from './email.rule.ts';
+export { type ShownUser, toUser } from './user.rule.ts';
+export {
+  countUsers,
+  findUserByEmailKey,
+  findUserById,
+  insertUser,
+  listUsers,
+  type UserRow,
+  updateEmailVerified,
+  updateLastLogin,
+  updatePasswordHash,
+  updateUserEpoch,
+  updateUserStatus,
+} from './users.sql.ts';

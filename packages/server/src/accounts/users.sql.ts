@@ -1,0 +1,162 @@
+/** Statements of user accounts. */
+import { one, type Queryable, statement } from '../platform/database/index.ts';
+
+export interface UserRow {
+  readonly id: string;
+  readonly email: string;
+  readonly email_key: string;
+  readonly email_verified: boolean;
+  readonly password_hash: string | null;
+  readonly first_name: string | null;
+  readonly last_name: string | null;
+  readonly roles: readonly string[];
+  readonly permissions: readonly string[];
+  readonly status: 'active' | 'disabled';
+  readonly epoch: number;
+  readonly device_epoch: number;
+  readonly mfa_enabled: boolean;
+  readonly created_at: Date;
+  readonly updated_at: Date;
+  readonly last_login_at: Date | null;
+}
+
+const columns = `id, email, email_key, email_verified, password_hash, first_name, last_name, roles, permissions, status,
+  epoch, device_epoch, mfa_enabled, created_at, updated_at, last_login_at`;
+
+const insert = statement<
+  [string, string, string, boolean, string | null, string | null, string | null, readonly string[]],
+  UserRow
+>(
+  'users_insert',
+  `insert into users (id, email, email_key, email_verified, password_hash, first_name, last_name, roles, permissions)
+   values ($1, $2, $3, $4, $5, $6, $7, $8::text[],
+     coalesce((select array_agg(distinct p order by p) from roles r, unnest(r.permissions) p where r.name = any ($8::text[])), '{}'))
+   on conflict (email_key) do nothing
+   returning ${columns}`,
+);
+
+const findByKey = statement<[string], UserRow>(
+  'users_find_by_email_key',
+  `select ${columns} from users where email_key = $1`,
+);
+
+const findById = statement<[string], UserRow>('users_find_by_id', `select ${columns} from users where id = $1`);
+
+const list = statement<[string | null, string | null, number], UserRow>(
+  'users_list',
+  `select ${columns} from users
+    where ($1::uuid is null or id > $1::uuid) and ($2::text is null or position($2 in email_key) > 0)
+    order by id limit $3`,
+);
+
+const updateHash = statement<[string, string | null, string], { id: string }>(
+  'users_update_password_hash',
+  `update users set password_hash = $3, updated_at = clock_timestamp()
+    where id = $1 and password_hash is not distinct from $2 returning id`,
+);
+
+const updateLogin = statement<[string], UserRow>(
+  'users_update_last_login',
+  `update users set last_login_at = clock_timestamp() where id = $1 and status = 'active' returning ${columns}`,
+);
+
+const updateStatus = statement<[string, string], { epoch: number }>(
+  'users_update_status',
+  `update users set status = $2, epoch = epoch + 1, device_epoch = device_epoch + 1, updated_at = clock_timestamp()
+    where id = $1 and status <> $2 returning epoch`,
+);
+
+const raiseEpoch = statement<[string, boolean, boolean], { epoch: number }>(
+  'users_update_epoch',
+  `update users set epoch = epoch + $2::boolean::int, device_epoch = device_epoch + $3::boolean::int
+    where id = $1 returning epoch`,
+);
+
+const updateVerified = statement<[string], { id: string }>(
+  'users_update_email_verified',
+  'update users set email_verified = true, updated_at = clock_timestamp() where id = $1 and not email_verified returning id',
+);
+
+const count = statement<[], { users: number }>('users_count', 'select count(*) as users from users');
+
+/** `undefined` when the address is taken; decided by the unique index, never by a look before. */
+export function insertUser(
+  on: Queryable,
+  user: {
+    id: string;
+    email: string;
+    emailKey: string;
+    emailVerified: boolean;
+    passwordHash: string | null;
+    firstName: string | null;
+    lastName: string | null;
+    roles: readonly string[];
+  },
+): Promise<UserRow | undefined> {
+  return one(on, insert, [
+    user.id,
+    user.email,
+    user.emailKey,
+    user.emailVerified,
+    user.passwordHash,
+    user.firstName,
+    user.lastName,
+    user.roles,
+  ]);
+}
+
+export function findUserByEmailKey(on: Queryable, emailKey: string): Promise<UserRow | undefined> {
+  return one(on, findByKey, [emailKey]);
+}
+
+export function findUserById(on: Queryable, id: string): Promise<UserRow | undefined> {
+  return one(on, findById, [id]);
+}
+
+export function listUsers(
+  on: Queryable,
+  page: { afterId: string | null; search: string | null; limit: number },
+): Promise<readonly UserRow[]> {
+  return on.run(list, [page.afterId, page.search, page.limit]);
+}
+
+/** Replaces exactly the hash that was read: a password changed meanwhile stays. */
+export async function updatePasswordHash(
+  on: Queryable,
+  id: string,
+  from: string | null,
+  to: string,
+): Promise<boolean> {
+  return (await one(on, updateHash, [id, from, to])) !== undefined;
+}
+
+/** `undefined` when the account was disabled or deleted meanwhile. Locks the row until the transaction ends. */
+export function updateLastLogin(on: Queryable, id: string): Promise<UserRow | undefined> {
+  return one(on, updateLogin, [id]);
+}
+
+/** Raises the epoch with it. `undefined` when the account has that status already, or is gone. */
+export async function updateUserStatus(
+  on: Queryable,
+  id: string,
+  status: UserRow['status'],
+): Promise<number | undefined> {
+  return (await one(on, updateStatus, [id, status]))?.epoch;
+}
+
+/** The epoch after it. `tokens` ends every access token, `devices` every device token. Locks the row either way. */
+export async function updateUserEpoch(
+  on: Queryable,
+  id: string,
+  ends: { tokens: boolean; devices: boolean },
+): Promise<number | undefined> {
+  return (await one(on, raiseEpoch, [id, ends.tokens, ends.devices]))?.epoch;
+}
+
+export async function updateEmailVerified(on: Queryable, id: string): Promise<boolean> {
+  return (await one(on, updateVerified, [id])) !== undefined;
+}
+
+export async function countUsers(on: Queryable): Promise<number> {
+  return (await one(on, count, []))?.users ?? 0;
+}
