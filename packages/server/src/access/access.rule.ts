@@ -1,0 +1,15 @@
+/** Decisions about roles: names, the union of permissions, the size of claims. */
+
+const claimsBytesMax = 6 * 1024;
+
+export const isRoleName = (name: string): boolean => /^[a-z][a-z0-9_-]{0,63}$/.test(name);
+
+/** The union of the roles' permissions, sorted, each once. */
+export function permissionsOf(roles: readonly { readonly permissions: readonly string[] }[]): readonly string[] {
+  return [...new Set(roles.flatMap((role) => role.permissions))].toSorted();
+}
+
+/** Whether roles and permissions would make a user's claims exceed 6 KiB. */
+export function claimsTooLarge(roles: readonly string[], permissions: readonly string[]): boolean {
+  return Buffer.byteLength(JSON.stringify({ roles, permissions })) > claimsBytesMax;
+}

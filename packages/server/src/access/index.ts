@@ -1,0 +1,10 @@
+/**
+ * Roles and permissions.
+ *
+ * - A user's permissions are the union of their roles', written on the user's row by the transaction that changes either.
+ * - Every change raises the epoch of the users it touches and writes the ledger in the same transaction: access tokens
+ *   issued before it are refused everywhere, refresh tokens go on and bring the new set.
+ * - The last administrator stays.
+ */
+export { type Access, type AccessRefusal, type AccessResult, type Actor, createAccess, lastAdministrator } from './access.ts';
+export { countOtherAdministrators, lockAdministrators, type RoleRow } from './roles.sql.ts';
