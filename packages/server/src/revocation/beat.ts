@@ -1,0 +1,226 @@
+/**
+ * The heartbeat, which is also the catch-up. One beat:
+ *
+ *   1. extend this node's lease and tell what it has confirmed (committed on its own);
+ *   2. read what became visible since the cursor, in one statement with the next cursor;
+ *   3. apply every row, then move the cursor, then count as fresh from before step 1 was sent.
+ *
+ * States of a node: `unread` (nothing loaded, refuses to vouch) → `fresh` → (no beat for the staleness bound) `stale`
+ * → `fresh`. A changed store epoch goes back to reading the whole ledger, merged into what is held.
+ * A beat that fails changes nothing; the next one catches up. Rhythm: each second ± 10 % alone or with healthy hints,
+ * every 50 ms while other nodes live and no hint reaches them, at once when nudged.
+ */
+import type { Subscriber } from '@auth-service/guard';
+import type { RevocationEntry } from '@auth-service/protocol';
+import type { Database, DedicatedConnection } from '../platform/database/index.ts';
+import type { Clock } from '../platform/time/index.ts';
+import {
+  type BeatRow,
+  deleteLease,
+  findMoment,
+  listLivePage,
+  listRevocationsSince,
+  type LivePageRow,
+  updateLease,
+} from './ledger.sql.ts';
+
+export interface BeatNode {
+  readonly incarnation: string;
+  readonly name: string;
+  readonly address: string | null;
+  readonly version: string;
+  readonly startedAtMs: number;
+}
+
+export interface Beat {
+  /** Resolves after the first whole beat: only then may the node vouch. */
+  start(onFailed: (error: unknown) => void): Promise<void>;
+  /** Orderly end: stops vouching first, then deletes the lease, so that nobody waits for this node. */
+  stop(): Promise<void>;
+  /** Beats at once, or once more after the beat under way. */
+  nudge(): void;
+  cursor(): { readonly snapshot: string; readonly storeEpoch: string } | null;
+  peers(): number;
+  /** Set while an epoch change may have lost commits: receipts say "not everywhere" until then (monotonic ms). */
+  quietUntil(): number;
+}
+
+const calmMs = 1_000;
+const eagerMs = 50;
+const jitter = 0.1;
+const livePage = 20_000;
+const firstId = '00000000-0000-0000-0000-000000000000';
+/** Beats that fail in a row before the child is called broken and restarted. */
+const failuresMax = 100;
+
+export function createBeat(deps: {
+  readonly db: Database;
+  readonly clock: Clock;
+  readonly node: BeatNode;
+  readonly subscriber: Subscriber;
+  readonly maxStalenessMs: number;
+  readonly marginMs: number;
+  readonly random: () => number;
+  readonly hintsHealthy: () => boolean;
+  readonly onKeysVersion: (version: string) => void;
+  readonly onBeat: (outcome: 'ok' | 'failed', applied: number) => void;
+}): Beat {
+  const { db, clock, subscriber, node } = deps;
+  let connection: DedicatedConnection | null = null;
+  let timer: NodeJS.Timeout | undefined;
+  let running: Promise<void> | null = null;
+  let again = false;
+  let stopped = true;
+  let failures = 0;
+  let peers = 0;
+  let quiet = Number.NEGATIVE_INFINITY;
+  let cursor: { snapshot: string; storeEpoch: string } | null = null;
+
+  async function connected(): Promise<DedicatedConnection> {
+    connection ??= await db.dedicated();
+    return connection;
+  }
+
+  async function beat(): Promise<void> {
+    const attempt = subscriber.begin();
+    const on = await connected();
+    const leaseMs = deps.maxStalenessMs + deps.marginMs;
+    const lease = await updateLease(on, node, leaseMs, cursor);
+    peers = lease?.peers ?? 0;
+    const read = attempt.whole || cursor === null ? await readWhole(on) : await readTail(on, cursor.snapshot);
+    if (stopped) return;
+    const outcome = subscriber.complete(attempt, read);
+    if (cursor !== null && lostCommits(cursor.storeEpoch, read.storeEpoch)) quiet = clock.monotonicMs() + leaseMs;
+    if (outcome === 'load_whole') {
+      again = true;
+      return;
+    }
+    cursor = { snapshot: read.snapshot, storeEpoch: read.storeEpoch };
+    deps.onKeysVersion(read.keysVersion);
+    deps.onBeat('ok', read.entries.length);
+  }
+
+  async function once(): Promise<void> {
+    try {
+      await beat();
+      failures = 0;
+    } catch (error) {
+      failures += 1;
+      deps.onBeat('failed', 0);
+      const broken = connection;
+      connection = null;
+      await broken?.close().catch(() => undefined);
+      throw error;
+    }
+  }
+
+  function schedule(onFailed: (error: unknown) => void): void {
+    if (stopped) return;
+    const healthy = peers === 0 || deps.hintsHealthy();
+    const base = failures > 0 ? Math.min(calmMs, eagerMs * 2 ** Math.min(failures, 5)) : healthy ? calmMs : eagerMs;
+    const pause = again ? 0 : base * (1 + jitter * (2 * deps.random() - 1));
+    again = false;
+    timer = setTimeout(() => run(onFailed), pause);
+  }
+
+  function run(onFailed: (error: unknown) => void): void {
+    if (running !== null) return;
+    running = once()
+      .catch((error: unknown) => {
+        if (failures >= failuresMax && !stopped) onFailed(error);
+      })
+      .finally(() => {
+        running = null;
+        schedule(onFailed);
+      });
+  }
+
+  let failed: (error: unknown) => void = () => undefined;
+  return {
+    async start(onFailed) {
+      stopped = false;
+      failed = onFailed;
+      failures = 0;
+      await once();
+      schedule(onFailed);
+    },
+    async stop() {
+      stopped = true;
+      clearTimeout(timer);
+      subscriber.stop();
+      await running;
+      try {
+        await deleteLease(await connected(), node.incarnation);
+      } catch {
+        // The lease then ends by itself; others name this node as pending until it does.
+      }
+      await connection?.close().catch(() => undefined);
+      connection = null;
+    },
+    nudge() {
+      if (stopped) return;
+      if (running !== null) {
+        again = true;
+        return;
+      }
+      clearTimeout(timer);
+      run(failed);
+    },
+    cursor: () => cursor,
+    peers: () => peers,
+    quietUntil: () => quiet,
+  };
+}
+
+interface Read {
+  readonly snapshot: string;
+  readonly storeEpoch: string;
+  readonly keysVersion: string;
+  readonly entries: readonly RevocationEntry[];
+  readonly whole: boolean;
+}
+
+async function readTail(on: DedicatedConnection, since: string): Promise<Read> {
+  const rows = await listRevocationsSince(on, since);
+  const [first] = rows;
+  if (first === undefined) throw new Error('the beat read no moment');
+  return {
+    snapshot: first.snapshot,
+    storeEpoch: first.store_epoch,
+    keysVersion: first.keys_version,
+    entries: rows.filter(isEntry),
+    whole: false,
+  };
+}
+
+function isEntry(row: BeatRow): row is BeatRow & RevocationEntry {
+  return row.kind !== null;
+}
+
+/** The moment is taken before the rows: what commits meanwhile comes with the next beat, at the latest. */
+async function readWhole(on: DedicatedConnection): Promise<Read> {
+  const moment = await findMoment(on);
+  const entries: LivePageRow[] = [];
+  let after = firstId;
+  for (;;) {
+    const page = await listLivePage(on, after, livePage);
+    for (const row of page) entries.push(row);
+    const last = page.at(-1);
+    if (last === undefined || page.length < livePage) break;
+    after = last.id;
+  }
+  return {
+    snapshot: moment.snapshot,
+    storeEpoch: moment.store_epoch,
+    keysVersion: moment.keys_version,
+    entries,
+    whole: true,
+  };
+}
+
+/** Another store or another timeline: a fail-over or a restore. A restart of the same server loses nothing. */
+export function lostCommits(before: string, after: string): boolean {
+  const [storeBefore, timelineBefore] = before.split('/');
+  const [storeAfter, timelineAfter] = after.split('/');
+  return storeBefore !== storeAfter || timelineBefore !== timelineAfter;
+}

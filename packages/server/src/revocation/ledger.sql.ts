@@ -1,0 +1,211 @@
+/** Statements of the revocation ledger, of the beat (lease and catch-up), and of receipts. */
+import type { RevocationEntry } from '@auth-service/protocol';
+import { one, type Queryable, statement } from '../platform/database/index.ts';
+
+/** How long after its lease a node's row is kept, for those who look. */
+const forgottenAfter = `interval '1 hour'`;
+
+export interface AppendedRow extends RevocationEntry {
+  readonly xid: string;
+}
+
+/** `expires_at` is decided on the database's clock: the longest token life of this store, and a margin. */
+const append = statement<
+  [
+    readonly string[],
+    readonly string[],
+    readonly number[],
+    readonly string[],
+    readonly string[],
+    number,
+  ],
+  AppendedRow
+>(
+  'revocations_append',
+  `insert into revocations (kind, subject, min_epoch, expires_at, reason, actor)
+   select e.kind, e.subject, e.min_epoch,
+          clock_timestamp() + ((select m.value::bigint from store_meta m where m.key = 'token_ttl_max') + $6::bigint) * interval '1 second',
+          e.reason, e.actor
+     from unnest($1::text[], $2::text[], $3::bigint[], $4::text[], $5::text[]) as e (kind, subject, min_epoch, reason, actor)
+   returning xid::text as xid, kind, subject, min_epoch, ceil(extract(epoch from expires_at))::float8 as expires_at`,
+);
+
+export interface NewRevocation {
+  readonly kind: RevocationEntry['kind'];
+  readonly subject: string;
+  readonly minEpoch?: number;
+  readonly reason: string;
+  readonly actor: string;
+}
+
+export function appendRevocations(
+  on: Queryable,
+  entries: readonly NewRevocation[],
+  marginSeconds: number,
+): Promise<readonly AppendedRow[]> {
+  return on.run(append, [
+    entries.map((entry) => entry.kind),
+    entries.map((entry) => entry.subject),
+    entries.map((entry) => entry.minEpoch ?? 0),
+    entries.map((entry) => entry.reason),
+    entries.map((entry) => entry.actor),
+    marginSeconds,
+  ]);
+}
+
+/**
+ * Statement 1 of the beat, a transaction of its own, committed before statement 2 is sent. A late one never shortens the
+ * lease. `peers` counts the other live incarnations.
+ */
+const lease = statement<
+  [string, string, string | null, string, number, number, string | null, string | null],
+  { peers: number; now_ms: number }
+>(
+  'cluster_nodes_upsert_lease',
+  `with mine as (
+     insert into cluster_nodes as n (incarnation, name, address, version, started_at, beat_at, lease_until, confirmed, confirmed_epoch)
+     values ($1, $2, $3, $4, to_timestamp($5::float8 / 1000), clock_timestamp(),
+             clock_timestamp() + $6::float8 * interval '1 millisecond', $7::pg_snapshot, $8)
+     on conflict (incarnation) do update
+        set beat_at = clock_timestamp(),
+            lease_until = greatest(n.lease_until, excluded.lease_until),
+            confirmed = excluded.confirmed, confirmed_epoch = excluded.confirmed_epoch)
+   select (select count(*) from cluster_nodes p where p.lease_until > clock_timestamp() and p.incarnation <> $1) as peers,
+          (extract(epoch from clock_timestamp()) * 1000)::float8 as now_ms`,
+);
+
+export function updateLease(
+  on: Queryable,
+  node: { incarnation: string; name: string; address: string | null; version: string; startedAtMs: number },
+  leaseMs: number,
+  confirmed: { snapshot: string; storeEpoch: string } | null,
+): Promise<{ peers: number; now_ms: number } | undefined> {
+  return one(on, lease, [
+    node.incarnation,
+    node.name,
+    node.address,
+    node.version,
+    node.startedAtMs,
+    leaseMs,
+    confirmed?.snapshot ?? null,
+    confirmed?.storeEpoch ?? null,
+  ]);
+}
+
+export interface BeatRow {
+  readonly snapshot: string;
+  readonly store_epoch: string;
+  readonly keys_version: string;
+  readonly kind: RevocationEntry['kind'] | null;
+  readonly subject: string | null;
+  readonly min_epoch: number | null;
+  readonly expires_at: number | null;
+}
+
+/** Statement 2: one statement, so the snapshot and the rows are of one moment. One row with nulls when nothing is new. */
+const readSince = statement<[string], BeatRow>(
+  'revocations_list_since',
+  `select s.snapshot, s.store_epoch, s.keys_version, r.kind, r.subject, r.min_epoch,
+          ceil(extract(epoch from r.expires_at))::float8 as expires_at
+     from (select pg_current_snapshot()::text as snapshot, store_epoch() as store_epoch,
+                  (select value from store_meta where key = 'keys_version') as keys_version) s
+     left join revocations_visible_since($1::pg_snapshot) r on true`,
+);
+
+const readMoment = statement<[], Pick<BeatRow, 'snapshot' | 'store_epoch' | 'keys_version'>>(
+  'revocations_find_moment',
+  `select pg_current_snapshot()::text as snapshot, store_epoch() as store_epoch,
+          (select value from store_meta where key = 'keys_version') as keys_version`,
+);
+
+export type LivePageRow = RevocationEntry & { readonly id: string };
+
+const readLivePage = statement<[string, number], LivePageRow>(
+  'revocations_list_live',
+  `select id, kind, subject, min_epoch, ceil(extract(epoch from expires_at))::float8 as expires_at
+     from revocations where id > $1 and expires_at > clock_timestamp() order by id limit $2`,
+);
+
+export const listRevocationsSince = (on: Queryable, snapshot: string): Promise<readonly BeatRow[]> =>
+  on.run(readSince, [snapshot]);
+
+export async function findMoment(on: Queryable): Promise<Pick<BeatRow, 'snapshot' | 'store_epoch' | 'keys_version'>> {
+  const row = await one(on, readMoment, []);
+  if (row === undefined) throw new Error('the ledger has no moment');
+  return row;
+}
+
+export const listLivePage = (on: Queryable, afterId: string, limit: number): Promise<readonly LivePageRow[]> =>
+  on.run(readLivePage, [afterId, limit]);
+
+export interface LeaseRow {
+  readonly incarnation: string;
+  readonly name: string;
+  readonly lease_until: Date;
+  /** Snapshot text; visibility of a transaction in it is asked of the database by `confirmed_positions`. */
+  readonly confirmed_xids: readonly string[];
+}
+
+/** The live leases, each with those of the asked transactions that it has confirmed. */
+const listLeases = statement<[readonly string[]], LeaseRow>(
+  'cluster_nodes_list_leases',
+  `select n.incarnation, n.name, n.lease_until,
+          array(select x.xid::text from unnest($1::text[]) as x (xid)
+                 where n.confirmed_epoch = store_epoch() and n.confirmed is not null
+                   and pg_visible_in_snapshot(x.xid::xid8, n.confirmed)) as confirmed_xids
+     from cluster_nodes n
+    where n.lease_until > clock_timestamp()`,
+);
+
+export const listLiveLeases = (on: Queryable, xids: readonly string[]): Promise<readonly LeaseRow[]> =>
+  on.run(listLeases, [xids]);
+
+const deleteLeaseText = statement<[string], never>(
+  'cluster_nodes_delete',
+  'delete from cluster_nodes where incarnation = $1',
+);
+
+export async function deleteLease(on: Queryable, incarnation: string): Promise<void> {
+  await on.run(deleteLeaseText, [incarnation]);
+}
+
+export interface NodeRow {
+  readonly incarnation: string;
+  readonly name: string;
+  readonly address: string | null;
+  readonly version: string;
+  readonly started_at: Date;
+  readonly last_seen_ms: number;
+  readonly lease_until: Date;
+}
+
+const listNodesText = statement<[], NodeRow>(
+  'cluster_nodes_list',
+  `select incarnation, name, address, version, started_at, lease_until,
+          (extract(epoch from clock_timestamp() - beat_at) * 1000)::float8 as last_seen_ms
+     from cluster_nodes where beat_at > clock_timestamp() - interval '10 minutes' order by name, incarnation`,
+);
+
+export const listNodes = (on: Queryable): Promise<readonly NodeRow[]> => on.run(listNodesText, []);
+
+const deleteExpiredText = statement<[number], { id: string }>(
+  'revocations_delete_expired',
+  `delete from revocations where id in (
+     select id from revocations where expires_at < clock_timestamp() - interval '1 minute'
+      order by expires_at limit $1 for update skip locked)
+   returning id`,
+);
+
+const deleteDeadNodesText = statement<[], { incarnation: string }>(
+  'cluster_nodes_delete_dead',
+  `delete from cluster_nodes where lease_until < clock_timestamp() - ${forgottenAfter} returning incarnation`,
+);
+
+/** One bounded batch; answers how many went. */
+export async function deleteExpiredRevocations(on: Queryable, limit: number): Promise<number> {
+  return (await on.run(deleteExpiredText, [limit])).length;
+}
+
+export async function deleteDeadNodes(on: Queryable): Promise<number> {
+  return (await on.run(deleteDeadNodesText, [])).length;
+}

@@ -1,0 +1,128 @@
+/**
+ * The barrier: a revoker waits until every node that may still vouch has confirmed, or until its patience ends.
+ *
+ * The leases are read only after the revoking transaction has committed. A node whose lease is not seen then takes its next
+ * snapshot after the commit (the beat commits its lease before it reads), so it will know. All waiting revokers share one
+ * read of the leases: a read that began before a commit never serves that revoker.
+ */
+import type { Receipt } from '@auth-service/protocol';
+import type { Database } from '../platform/database/index.ts';
+import type { Clock } from '../platform/time/index.ts';
+import { type LeaseRow, listLiveLeases } from './ledger.sql.ts';
+
+export interface Standing {
+  readonly acknowledged: number;
+  readonly pending: readonly LeaseRow[];
+}
+
+export interface Barrier {
+  /** The standing of one transaction after a fresh read of the leases. */
+  stand(xid: string): Promise<Standing>;
+  /** Waits until nothing is pending, or until the timeout; answers the last standing. */
+  wait(xid: string): Promise<Standing>;
+  /** A peer acknowledged by message. */
+  acknowledged(incarnation: string, xid: string): void;
+}
+
+interface Asker {
+  readonly xid: string;
+  readonly resolve: (leases: readonly LeaseRow[]) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+const pollMsMin = 2;
+const pollMsMax = 25;
+const asksPerRead = 1_000;
+const heardMax = 10_000;
+
+export function createBarrier(deps: {
+  readonly db: Database;
+  readonly clock: Clock;
+  readonly ackTimeoutMs: number;
+  /** This node applies before it waits; its own row needs no word. `null` for a process that does not verify. */
+  readonly ownIncarnation: string | null;
+  readonly sleep: (ms: number) => Promise<void>;
+}): Barrier {
+  const { db, clock } = deps;
+  let askers: Asker[] = [];
+  let reading = false;
+  /** Acknowledgements by message: `incarnation/xid`. */
+  const heard = new Set<string>();
+  /** Nodes that let one wait run out; nobody waits for them again until they are heard of. */
+  const silent = new Set<string>();
+
+  async function readOnce(): Promise<void> {
+    const batch = askers.slice(0, asksPerRead);
+    askers = askers.slice(asksPerRead);
+    try {
+      const leases = await listLiveLeases(db, [...new Set(batch.map((asker) => asker.xid))]);
+      for (const asker of batch) asker.resolve(leases);
+    } catch (error) {
+      for (const asker of batch) asker.reject(error);
+    }
+  }
+
+  async function readAll(): Promise<void> {
+    reading = true;
+    while (askers.length > 0) await readOnce();
+    reading = false;
+  }
+
+  function leasesFor(xid: string): Promise<readonly LeaseRow[]> {
+    return new Promise((resolve, reject) => {
+      askers.push({ xid, resolve, reject });
+      if (!reading) void readAll();
+    });
+  }
+
+  async function stand(xid: string): Promise<Standing> {
+    const leases = await leasesFor(xid);
+    const pending = leases.filter((lease) => !hasConfirmed(lease, xid));
+    return { acknowledged: leases.length - pending.length, pending };
+  }
+
+  function hasConfirmed(lease: LeaseRow, xid: string): boolean {
+    if (lease.incarnation === deps.ownIncarnation) return true;
+    const confirmed = lease.confirmed_xids.includes(xid) || heard.has(`${lease.incarnation}/${xid}`);
+    if (confirmed) silent.delete(lease.incarnation);
+    return confirmed;
+  }
+
+  return {
+    stand,
+    async wait(xid) {
+      const until = clock.monotonicMs() + deps.ackTimeoutMs;
+      let pause = pollMsMin;
+      for (;;) {
+        const standing = await stand(xid);
+        const worthWaiting = standing.pending.some((lease) => !silent.has(lease.incarnation));
+        if (!worthWaiting) return standing;
+        if (clock.monotonicMs() + pause > until) {
+          for (const lease of standing.pending) silent.add(lease.incarnation);
+          return standing;
+        }
+        await deps.sleep(pause);
+        pause = Math.min(pause * 2, pollMsMax);
+      }
+    },
+    acknowledged(incarnation, xid) {
+      if (heard.size >= heardMax) heard.clear();
+      heard.add(`${incarnation}/${xid}`);
+      silent.delete(incarnation);
+    },
+  };
+}
+
+/** The answer as the contract words it. */
+export function toReceipt(position: string, standing: Standing, quiet: { until: Date } | null, now: Date): Receipt {
+  const ends = standing.pending.map((lease) => lease.lease_until.getTime());
+  if (quiet !== null) ends.push(quiet.until.getTime());
+  return {
+    revoked: true,
+    position,
+    effective_everywhere: standing.pending.length === 0 && quiet === null,
+    acknowledged_nodes: standing.acknowledged,
+    pending_nodes: standing.pending.map((lease) => lease.name),
+    effective_by: new Date(Math.max(now.getTime(), ...ends)).toISOString(),
+  };
+}

@@ -1,0 +1,113 @@
+/** Use cases of revocation: append in the caller's transaction, then settle after its commit. See `index.ts`. */
+import type { Replica } from '@auth-service/guard';
+import type { Receipt, RevocationEntry } from '@auth-service/protocol';
+import type { RootSecret } from '../keys/index.ts';
+import { type Database, DatabaseUnavailable, type Queryable } from '../platform/database/index.ts';
+import type { Clock } from '../platform/time/index.ts';
+import type { Beat } from './beat.ts';
+import { appendRevocations, findMoment, type NewRevocation } from './ledger.sql.ts';
+import { readPosition, writePosition } from './position.rule.ts';
+import { type Barrier, toReceipt } from './receipts.ts';
+
+/** What a transaction wrote into the ledger; it counts for nothing until `settle` was called after the commit. */
+export interface Pending {
+  readonly xid: string;
+  readonly entries: readonly RevocationEntry[];
+}
+
+export interface Revocation {
+  /** Writes the ledger rows in the caller's transaction. `null` when there is nothing to write. */
+  append(tx: Queryable, entries: readonly NewRevocation[]): Promise<Pending | null>;
+  /** After the commit: applies here, hints to the others, waits for them, answers the receipt. Never throws the fact away. */
+  settle(pending: Pending | null, userId: string): Promise<Receipt>;
+  /** After the commit, where nobody waits for a receipt: applies here and hints. */
+  applyOnly(pending: Pending | null): void;
+  /** The receipt as it stands now; `undefined` for what is no position of ours. */
+  standing(position: string): Promise<{ readonly receipt: Receipt; readonly userId: string } | undefined>;
+}
+
+/** Leeway of verification, and room for a node whose clock is behind the database's, seconds. */
+export const ledgerMarginSeconds = 120;
+const nothingWritten = '0';
+const appendBatch = 5_000;
+
+export function createRevocation(deps: {
+  readonly db: Database;
+  readonly root: RootSecret;
+  readonly clock: Clock;
+  readonly replica: Pick<Replica, 'apply'> | null;
+  readonly barrier: Barrier;
+  /** `null` in a process that only writes the ledger (the command line). */
+  readonly beat: Pick<Beat, 'cursor' | 'quietUntil'> | null;
+  /** The longest a node vouches without a beat, and the margin of its lease, milliseconds. */
+  readonly leaseMs: number;
+  readonly hint: (pending: Pending) => void;
+  readonly observe: (entry: RevocationEntry) => void;
+}): Revocation {
+  const { db, root, clock, barrier, beat } = deps;
+
+  async function epochNow(): Promise<string> {
+    return beat?.cursor()?.storeEpoch ?? (await findMoment(db)).store_epoch;
+  }
+
+  function quiet(): { until: Date } | null {
+    const left = (beat?.quietUntil() ?? Number.NEGATIVE_INFINITY) - clock.monotonicMs();
+    return left > 0 ? { until: new Date(clock.wallMs() + left) } : null;
+  }
+
+  function applyOnly(pending: Pending | null): void {
+    if (pending === null) return;
+    for (const entry of pending.entries) {
+      deps.replica?.apply(entry);
+      deps.observe(entry);
+    }
+    deps.hint(pending);
+  }
+
+  return {
+    async append(tx, entries) {
+      if (entries.length === 0) return null;
+      const written: RevocationEntry[] = [];
+      let xid = nothingWritten;
+      for (let start = 0; start < entries.length; start += appendBatch) {
+        const rows = await appendRevocations(tx, entries.slice(start, start + appendBatch), ledgerMarginSeconds);
+        for (const row of rows) {
+          xid = row.xid;
+          written.push({ kind: row.kind, subject: row.subject, min_epoch: row.min_epoch, expires_at: row.expires_at });
+        }
+      }
+      return { xid, entries: written };
+    },
+
+    applyOnly,
+
+    async settle(pending, userId) {
+      applyOnly(pending);
+      const xid = pending?.xid ?? nothingWritten;
+      try {
+        const standing = xid === nothingWritten ? { acknowledged: 0, pending: [] } : await barrier.wait(xid);
+        const position = writePosition(root, { xid, storeEpoch: await epochNow(), userId });
+        return toReceipt(position, standing, quiet(), new Date(clock.wallMs()));
+      } catch (error) {
+        if (!(error instanceof DatabaseUnavailable)) throw error;
+        // The fact is committed, only who knows it cannot be asked: nobody vouches past the longest lease.
+        const now = clock.wallMs();
+        const position = writePosition(root, { xid, storeEpoch: beat?.cursor()?.storeEpoch ?? '', userId });
+        const unknown = { until: new Date(now + deps.leaseMs) };
+        return toReceipt(position, { acknowledged: 0, pending: [] }, unknown, new Date(now));
+      }
+    },
+
+    async standing(text) {
+      const position = readPosition(root, text);
+      if (position === undefined) return undefined;
+      const now = new Date(clock.wallMs());
+      const sameStore = position.storeEpoch.split('/')[0] === (await epochNow()).split('/')[0];
+      const standing =
+        position.xid === nothingWritten || !sameStore
+          ? { acknowledged: 0, pending: [] }
+          : await barrier.stand(position.xid);
+      return { receipt: toReceipt(text, standing, quiet(), now), userId: position.userId };
+    },
+  };
+}
