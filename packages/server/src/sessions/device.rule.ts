@@ -1,0 +1,22 @@
+/** What a user agent says of the device, for the list of sessions. A guess for people, never a ground for a decision. */
+import Bowser from 'bowser';
+
+export interface Device {
+  readonly browser: string | null;
+  readonly os: string | null;
+  readonly type: string | null;
+}
+
+export function describeDevice(userAgent: string | null): Device {
+  if (userAgent === null || userAgent === '') return { browser: null, os: null, type: null };
+  try {
+    const parsed = Bowser.parse(userAgent);
+    return {
+      browser: parsed.browser.name || null,
+      os: parsed.os.name || null,
+      type: parsed.platform.type || null,
+    };
+  } catch {
+    return { browser: null, os: null, type: null };
+  }
+}
