@@ -1,0 +1,79 @@
+/** Issues access tokens (RFC 9068) and the token answer. Signing is synchronous: it never waits behind password hashes. */
+import { signCompact } from '@auth-service/guard';
+import { type AccessTokenClaims, accessTokenType, type TokenAnswer } from '@auth-service/protocol';
+import { type ShownUser, toUser } from '../accounts/index.ts';
+import type { RootSecret, SigningKeys } from '../keys/index.ts';
+import type { Random } from '../platform/random/index.ts';
+import type { Clock } from '../platform/time/index.ts';
+import { writeRefreshToken } from './refresh-token.rule.ts';
+
+export interface IssuedFor {
+  readonly user: ShownUser & { readonly epoch: number };
+  readonly session: {
+    readonly id: string;
+    readonly counter: number;
+    readonly auth_time: Date;
+    readonly amr: readonly string[];
+    readonly acr: 'aal1' | 'aal2';
+    readonly refresh_expires_in: number;
+    /** Seconds to the session's absolute end: no access token outlives it. */
+    readonly ends_in: number;
+  };
+}
+
+export interface TokenIssuer {
+  issue(what: IssuedFor): TokenAnswer;
+}
+
+/** The real life of each token is up to this share shorter, so that refreshes do not come in herds. */
+const lifeJitter = 0.05;
+
+export function createTokenIssuer(deps: {
+  readonly keys: Pick<SigningKeys, 'active'>;
+  readonly root: RootSecret;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly issuer: string;
+  readonly audience: string;
+  readonly accessTtlSeconds: number;
+  readonly onIssued: () => void;
+}): TokenIssuer {
+  const { keys, root, clock, random } = deps;
+  return {
+    issue({ user, session }) {
+      const key = keys.active();
+      const nowMs = clock.wallMs();
+      const now = Math.floor(nowMs / 1_000);
+      const [byte = 0] = random.bytes(1);
+      const full = Math.min(deps.accessTtlSeconds, Math.floor(session.ends_in));
+      const life = Math.max(1, Math.round(full * (1 - (lifeJitter * byte) / 255)));
+      const claims: AccessTokenClaims = {
+        iss: deps.issuer,
+        aud: deps.audience,
+        sub: user.id,
+        client_id: 'auth-service',
+        sid: session.id,
+        jti: random.uuidv7(nowMs),
+        iat: now,
+        exp: now + life,
+        auth_time: Math.floor(session.auth_time.getTime() / 1_000),
+        amr: session.amr,
+        acr: session.acr,
+        roles: user.roles,
+        permissions: user.permissions,
+        epoch: user.epoch,
+      };
+      const header = { alg: key.algorithm, typ: accessTokenType, kid: key.kid };
+      deps.onIssued();
+      return {
+        access_token: signCompact(header, claims, key.privateKey, key.algorithm),
+        token_type: 'Bearer',
+        expires_in: life,
+        refresh_token: writeRefreshToken(root, { sessionId: session.id, counter: session.counter }),
+        refresh_expires_in: Math.max(0, Math.floor(session.refresh_expires_in)),
+        session_id: session.id,
+        user: toUser(user),
+      };
+    },
+  };
+}

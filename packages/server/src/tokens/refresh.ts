@@ -1,0 +1,57 @@
+/**
+ * The refresh use case: one compare-and-swap decides. A token that won is answered with its successor; one that lost is
+ * answered with the same successor again within the grace period, and ends its session otherwise.
+ */
+import type { TokenAnswer } from '@auth-service/protocol';
+import type { Origin } from '../audit/index.ts';
+import type { RootSecret } from '../keys/index.ts';
+import type { Revocation } from '../revocation/index.ts';
+import type { RotatedRow, Sessions } from '../sessions/index.ts';
+import type { TokenIssuer } from './issue.ts';
+import { judgeLateRefresh } from './refresh.rule.ts';
+import { readRefreshToken } from './refresh-token.rule.ts';
+
+export type RefreshOutcome =
+  | { readonly kind: 'refreshed'; readonly answer: TokenAnswer }
+  | { readonly kind: 'refused'; readonly code: 'invalid_refresh_token' | 'refresh_token_reused' };
+
+export type Refresh = (token: string, origin: Origin) => Promise<RefreshOutcome>;
+
+const invalid: RefreshOutcome = { kind: 'refused', code: 'invalid_refresh_token' };
+const reused: RefreshOutcome = { kind: 'refused', code: 'refresh_token_reused' };
+
+export function createRefresh(deps: {
+  readonly root: RootSecret;
+  readonly sessions: Sessions;
+  readonly revocation: Revocation;
+  readonly issuer: TokenIssuer;
+  readonly graceSeconds: number;
+}): Refresh {
+  const { root, sessions, revocation, issuer } = deps;
+
+  return async (text, origin) => {
+    const token = readRefreshToken(root, text);
+    if (token === undefined) return invalid;
+    const rotated = await sessions.rotate(token);
+    if (rotated !== undefined) return answerFor(rotated);
+
+    const standing = await sessions.standing(token.sessionId);
+    if (standing === undefined || standing.status !== 'active') return invalid;
+    const judged = judgeLateRefresh({
+      presented: token.counter,
+      current: standing.counter,
+      rotatedMsAgo: standing.rotated_ms_ago,
+      graceSeconds: deps.graceSeconds,
+    });
+    if (judged === 'repeat') return answerFor(standing);
+    const pending = await sessions.endReused(token.sessionId, standing.user_id, token.counter, origin);
+    // The session may have been ended by a twin of this request meanwhile: the answer is the same.
+    if (pending !== null) await revocation.settle(pending, standing.user_id);
+    return reused;
+  };
+
+  function answerFor(row: RotatedRow): RefreshOutcome {
+    const user = { ...row, id: row.user_id, created_at: row.user_created_at, updated_at: row.user_updated_at };
+    return { kind: 'refreshed', answer: issuer.issue({ user, session: row }) };
+  }
+}
