@@ -1,0 +1,9 @@
+/**
+ * Login and registration.
+ *
+ * - No answer tells whether an address is known (but `409 email_taken` where verification is off, as documented).
+ * - Guesses are counted before they are hashed; hashing never slows anything else.
+ * - A session, its audit event and the account's change are one transaction.
+ */
+export { createLogin, type Login, type LoginOutcome } from './login.ts';
+export { createRegister, type Register, type RegisterOutcome } from './register.ts';

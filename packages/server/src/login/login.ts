@@ -1,0 +1,153 @@
+/**
+ * The login use case, top to bottom: credential, lockout, hash, one transaction. An unknown address and a wrong password
+ * take the same steps, the same statements and the same time.
+ */
+import type { TokenAnswer } from '@auth-service/protocol';
+import { canonicalEmail, findUserByEmailKey, type UserRow, updateLastLogin, updatePasswordHash } from '../accounts/index.ts';
+import type { Audit, Origin } from '../audit/index.ts';
+import type { RootSecret } from '../keys/index.ts';
+import { issueDeviceToken, type Lockout, readDeviceToken } from '../lockout/index.ts';
+import type { PasswordHasher } from '../passwords/index.ts';
+import type { Database } from '../platform/database/index.ts';
+import type { Random } from '../platform/random/index.ts';
+import type { Clock } from '../platform/time/index.ts';
+import type { Revocation } from '../revocation/index.ts';
+import type { Sessions } from '../sessions/index.ts';
+import type { TokenIssuer } from '../tokens/index.ts';
+
+export interface LoginCommand {
+  readonly email: string;
+  readonly password: string;
+  readonly deviceToken: string | undefined;
+  readonly origin: Origin;
+}
+
+export type LoginOutcome =
+  | { readonly kind: 'logged_in'; readonly answer: TokenAnswer }
+  | {
+      readonly kind: 'refused';
+      readonly code: 'invalid_credentials' | 'account_locked' | 'account_disabled' | 'email_not_verified' | 'overloaded';
+      readonly retryAfterSeconds?: number;
+    };
+
+export type Login = (command: LoginCommand) => Promise<LoginOutcome>;
+
+export interface LoginDeps {
+  readonly db: Database;
+  readonly root: RootSecret;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly audit: Audit;
+  readonly passwords: PasswordHasher;
+  readonly lockout: Lockout;
+  readonly sessions: Sessions;
+  readonly revocation: Revocation;
+  readonly issuer: TokenIssuer;
+  readonly verificationRequired: boolean;
+  readonly onLockout: () => void;
+}
+
+const refused = (code: Extract<LoginOutcome, { kind: 'refused' }>['code'], retryAfterSeconds?: number): LoginOutcome =>
+  retryAfterSeconds === undefined ? { kind: 'refused', code } : { kind: 'refused', code, retryAfterSeconds };
+
+export function createLogin(deps: LoginDeps): Login {
+  const { db, root, audit, passwords, lockout, sessions, revocation, issuer } = deps;
+
+  return async (command) => {
+    const address = canonicalEmail(command.email);
+    // What cannot be an address is nobody's: counted and checked like an unknown one.
+    const emailKey = address.ok ? address.key : `\u0000${command.email}`;
+    const user = address.ok ? await findUserByEmailKey(db, emailKey) : undefined;
+
+    const attempt = await lockout.attempt(emailKey, deviceOf(command, user), async () => {
+      const checked = await passwords.verify(command.password, user?.password_hash ?? undefined);
+      return checked.kind === 'overloaded' ? { undecided: checked } : { ok: checked.ok, value: checked };
+    });
+    switch (attempt.kind) {
+      case 'locked':
+        await note(command, user, 'denied', 'locked');
+        return refused('account_locked', attempt.retryAfterSeconds);
+      case 'undecided':
+        return refused('overloaded', 1);
+      case 'failed':
+        if (attempt.lockedNow) deps.onLockout();
+        await note(command, user, 'failure', attempt.lockedNow ? 'locked_now' : 'invalid_credentials');
+        return refused('invalid_credentials');
+      case 'succeeded':
+        break;
+    }
+    if (user === undefined) return refused('invalid_credentials');
+    if (user.status === 'disabled') {
+      await note(command, user, 'denied', 'disabled');
+      return refused('account_disabled');
+    }
+    if (deps.verificationRequired && !user.email_verified) {
+      await note(command, user, 'denied', 'email_not_verified');
+      return refused('email_not_verified');
+    }
+    const hash = attempt.value.needsRehash ? await rehash(user, command.password) : user.password_hash;
+    return begin(command, user, hash);
+  };
+
+  function deviceOf(command: LoginCommand, user: UserRow | undefined): string | undefined {
+    if (command.deviceToken === undefined || user === undefined) return undefined;
+    const holder = { userId: user.id, deviceEpoch: user.device_epoch };
+    return readDeviceToken(root.key('device-tokens'), command.deviceToken, holder);
+  }
+
+  /** A better hash of the same password; the old one serves when the hashers are busy. */
+  async function rehash(user: UserRow, password: string): Promise<string | null> {
+    const hashed = await passwords.hash(password);
+    if (hashed.kind === 'overloaded') return user.password_hash;
+    const replaced = await updatePasswordHash(db, user.id, user.password_hash, hashed.encoded);
+    return replaced ? hashed.encoded : user.password_hash;
+  }
+
+  async function begin(command: LoginCommand, verified: UserRow, hash: string | null): Promise<LoginOutcome> {
+    const done = await db.transaction(async (tx) => {
+      const user = await updateLastLogin(tx, verified.id);
+      // Disabled, deleted, or given another password while the hash was checked.
+      if (user === undefined || user.password_hash !== hash) return undefined;
+      const started = await sessions.start(tx, {
+        userId: user.id,
+        amr: ['pwd'],
+        acr: 'aal1',
+        origin: command.origin,
+      });
+      await audit.append(tx, command.origin, {
+        type: 'authn_login',
+        actor: user.id,
+        target: started.row.id,
+        outcome: 'success',
+      });
+      return { user, started };
+    });
+    if (done === undefined) return refused('invalid_credentials');
+    const { user, started } = done;
+    sessions.counted(started.ended, 'limit');
+    if (started.pending !== null) await revocation.settle(started.pending, user.id);
+    const deviceToken = issueDeviceToken({
+      key: root.key('device-tokens'),
+      userId: user.id,
+      deviceEpoch: user.device_epoch,
+      random: deps.random,
+      now: deps.clock.wallMs(),
+    });
+    return { kind: 'logged_in', answer: { ...issuer.issue({ user, session: started.row }), device_token: deviceToken } };
+  }
+
+  async function note(
+    command: LoginCommand,
+    user: UserRow | undefined,
+    outcome: 'failure' | 'denied',
+    reason: string,
+  ): Promise<void> {
+    await audit.append(db, command.origin, {
+      type: 'authn_login',
+      actor: user?.id ?? null,
+      target: user?.id ?? null,
+      outcome,
+      detail: { reason },
+    });
+  }
+}

@@ -1,0 +1,84 @@
+/** The registration use case: the rules, the hash, one transaction. The unique index decides who was first. */
+import type { TokenAnswer } from '@auth-service/protocol';
+import { canonicalEmail, insertUser } from '../accounts/index.ts';
+import type { Audit, Origin } from '../audit/index.ts';
+import { checkPassword, type PasswordHasher } from '../passwords/index.ts';
+import type { Database } from '../platform/database/index.ts';
+import type { FieldError } from '../platform/http/index.ts';
+import type { Random } from '../platform/random/index.ts';
+import type { Clock } from '../platform/time/index.ts';
+import type { Sessions } from '../sessions/index.ts';
+import type { TokenIssuer } from '../tokens/index.ts';
+
+export interface RegisterCommand {
+  readonly email: string;
+  readonly password: string;
+  readonly firstName: string | null;
+  readonly lastName: string | null;
+  readonly origin: Origin;
+}
+
+export type RegisterOutcome =
+  | { readonly kind: 'registered'; readonly answer: TokenAnswer }
+  /** The address is to be proven first; the same for a new and for a known one. */
+  | { readonly kind: 'verification_sent' }
+  | { readonly kind: 'refused'; readonly code: 'email_taken' | 'overloaded' }
+  | { readonly kind: 'refused'; readonly code: 'validation_failed'; readonly errors: readonly FieldError[] };
+
+export type Register = (command: RegisterCommand) => Promise<RegisterOutcome>;
+
+export interface RegisterDeps {
+  readonly db: Database;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly audit: Audit;
+  readonly passwords: PasswordHasher;
+  readonly sessions: Sessions;
+  readonly issuer: TokenIssuer;
+  readonly verificationRequired: boolean;
+  readonly passwordMinLength: number;
+}
+
+export function createRegister(deps: RegisterDeps): Register {
+  const { db, audit, sessions } = deps;
+  return async (command) => {
+    const address = canonicalEmail(command.email);
+    const errors: FieldError[] = [];
+    if (!address.ok) errors.push({ pointer: '/user/email', code: 'email_invalid', detail: address.problem });
+    for (const problem of checkPassword(command.password, {
+      minLength: deps.passwordMinLength,
+      email: address.ok ? address.email : undefined,
+    })) {
+      errors.push({ pointer: '/user/password', code: problem.code, detail: problem.detail });
+    }
+    if (!address.ok || errors.length > 0) return { kind: 'refused', code: 'validation_failed', errors };
+
+    const hashed = await deps.passwords.hash(command.password);
+    if (hashed.kind === 'overloaded') return { kind: 'refused', code: 'overloaded' };
+    const done = await db.transaction(async (tx) => {
+      const user = await insertUser(tx, {
+        id: deps.random.uuidv7(deps.clock.wallMs()),
+        email: address.email,
+        emailKey: address.key,
+        emailVerified: false,
+        passwordHash: hashed.encoded,
+        firstName: command.firstName,
+        lastName: command.lastName,
+        roles: ['user'],
+      });
+      await audit.append(tx, command.origin, {
+        type: 'user.registered',
+        actor: user?.id ?? null,
+        target: user?.id ?? null,
+        outcome: user === undefined ? 'denied' : 'success',
+        ...(user === undefined ? { detail: { reason: 'email_taken' } } : {}),
+      });
+      if (user === undefined || deps.verificationRequired) return null;
+      const started = await sessions.start(tx, { userId: user.id, amr: ['pwd'], acr: 'aal1', origin: command.origin });
+      return { user, session: started.row };
+    });
+    if (deps.verificationRequired) return { kind: 'verification_sent' };
+    if (done === null) return { kind: 'refused', code: 'email_taken' };
+    return { kind: 'registered', answer: deps.issuer.issue(done) };
+  };
+}
