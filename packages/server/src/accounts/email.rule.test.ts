@@ -167,7 +167,7 @@ describe('canonicalEmail', () => {
   });
 
   test('EML-01 no input with a character outside ASCII in its local part has the key of an ASCII address', () => {
-    for (let point = 0x80; point <= 0x2_ffff; point++) {
+    for (let point = 0x80; point <= 0x1_ffff; point++) {
       if (point >= 0xd800 && point <= 0xdfff) continue;
       const character = String.fromCodePoint(point);
       for (const address of [`${character}@b.com`, `a@${character}.com`]) {
