@@ -1,0 +1,16 @@
+/**
+ * Platform HTTP: one table of routes in, a strict server out.
+ *
+ * Guarantees: every request is answered once, in bounded time and memory; every answer carries the security headers and
+ * a request id; every error is a problem document (RFC 9457) without internals; the steps before a route's own code run
+ * in the order that `pipeline.ts` states; a route without a declared access policy does not compile. When the store is
+ * away, routes that need it answer 503 with `Retry-After`.
+ */
+export { type BodyRead, isJsonContentType, readBody } from './body.ts';
+export { jsonLimits, type ParsedJson, parseJson } from './json.ts';
+export * from './options.ts';
+export { makeProblem, type Problem, problemContentType } from './problem.ts';
+export * from './route.ts';
+export { baseHeaders } from './security-headers.ts';
+export { createHttp, type HttpService, type ListenOptions } from './server.ts';
+export type { TlsFiles } from './tls.ts';

@@ -1,0 +1,83 @@
+/** What the service hands to the HTTP server: its hooks, its policies, and what would otherwise be ambient. */
+import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http';
+import type { Client, GuardedAccess, HttpLog, Refusal, RequestContext, RouteDefinition } from './route.ts';
+
+export type AuthenticationOutcome = { readonly kind: 'authenticated'; readonly auth: unknown } | Refusal;
+
+export interface RateLimitVerdict {
+  readonly allowed: boolean;
+  /** `RateLimit`, `RateLimit-Policy`: sent with every answer of the route. */
+  readonly headers: Readonly<Record<string, string>>;
+  readonly retryAfterSeconds: number;
+}
+
+export interface HttpHooks {
+  /**
+   * Asked for every route that is not public, before its body is validated, so that 401 and 403 tell nothing of fields.
+   * `missing_token` is the refusal for a request without credentials: its challenge then names no error.
+   */
+  authenticate(request: RequestContext, access: GuardedAccess): AuthenticationOutcome | Promise<AuthenticationOutcome>;
+  /** Takes one from the bucket, before anything of the body is read. `undefined`: not limited. */
+  rateLimit(policy: string, bucket: string): RateLimitVerdict | undefined | Promise<RateLimitVerdict | undefined>;
+  /** Once an answer: for the log line and the metrics. `route` is a pattern of the table, or `unknown`; 499: the client left. */
+  onResponse(route: string, method: string, status: number, seconds: number, requestId: string): void;
+}
+
+/**
+ * Called before anything else is looked at, for a hot route. When it answers `true` it has taken the request, and sends
+ * `headers` (flat; they hold the request id) with its answer, whatever that is. It must leave what it does not expect,
+ * byte for byte (an `Origin`, another content type), to the full path by answering `false`, having read nothing.
+ */
+export type FastPath = (
+  request: IncomingMessage,
+  response: ServerResponse,
+  requestId: string,
+  headers: readonly string[],
+) => boolean;
+
+export interface HttpLimits {
+  readonly bodyBytes: number;
+  readonly headerBytes: number;
+  readonly headerCount: number;
+  readonly urlBytes: number;
+  readonly headersTimeoutMs: number;
+  readonly requestTimeoutMs: number;
+  readonly checkIntervalMs: number;
+  readonly keepAliveMs: number;
+  /** A socket on which nothing moves, an answer that is not read included. */
+  readonly idleSocketMs: number;
+  readonly handlerDeadlineMs: number;
+  readonly connections: number;
+}
+
+export const defaultLimits: HttpLimits = {
+  bodyBytes: 64 * 1024,
+  headerBytes: 16 * 1024,
+  headerCount: 100,
+  urlBytes: 8 * 1024,
+  headersTimeoutMs: 10_000,
+  requestTimeoutMs: 15_000,
+  checkIntervalMs: 1_000,
+  keepAliveMs: 60_000,
+  idleSocketMs: 30_000,
+  handlerDeadlineMs: 10_000,
+  connections: 10_000,
+};
+
+export interface HttpOptions {
+  readonly routes: readonly RouteDefinition[];
+  readonly hooks: HttpHooks;
+  /** `forwardedFor` is the `X-Forwarded-For` header as received, one element a header line. */
+  clientAddress(peer: string, forwardedFor: readonly string[] | undefined): Client;
+  /** Whether a trusted proxy says that the client came by https. A TLS socket of ours is not asked about. */
+  trustedHttps(peer: string, headers: IncomingHttpHeaders): boolean;
+  /** Exact origins, or `*`. */
+  readonly corsOrigins: readonly string[];
+  readonly limits?: Partial<HttpLimits>;
+  readonly log: HttpLog;
+  /** The protection space that challenges name (RFC 9110 section 11.5). */
+  readonly realm: string;
+  newRequestId(): string;
+  monotonicMs(): number;
+  readonly fastPath?: FastPath;
+}

@@ -1,0 +1,161 @@
+/**
+ * What one endpoint is. Every `.route.ts` file of the rooms exports one `defineRoute({…})`; routing, validation,
+ * serialisation, the OpenAPI document and the reference page are all made from it, so that they cannot disagree.
+ *
+ * A route answers, or refuses by value (`refusal(code)`); what it throws is a failure and becomes a 500 without details.
+ */
+import type { IncomingHttpHeaders } from 'node:http';
+import type { ErrorCode } from '@auth-service/protocol';
+import type { Static, TSchema } from 'typebox';
+
+export type Method = 'GET' | 'POST' | 'PATCH' | 'PUT' | 'DELETE';
+
+/** Who may call. Every route declares one; the hook that enforces it is handed in by the service. */
+export type Access =
+  | { readonly kind: 'public' }
+  | { readonly kind: 'bearer'; readonly permission?: string }
+  | { readonly kind: 'operations'; readonly guard: 'metrics' | 'cluster' };
+
+export type GuardedAccess = Exclude<Access, { kind: 'public' }>;
+
+/** Where a request came from: the canonical address, and the bucket that limits count by (IPv6 by /64). */
+export interface Client {
+  readonly address: string;
+  readonly bucket: string;
+}
+
+/** The logger as this room needs it. One line a request is the service's business (`onResponse`). */
+export interface HttpLog {
+  warn(fields: Readonly<Record<string, unknown>>, message: string): void;
+  error(fields: Readonly<Record<string, unknown>>, message: string): void;
+}
+
+/** What is known of a request before its body was looked at. */
+export interface RequestContext {
+  readonly method: string;
+  /** The route's pattern, never the path as sent. */
+  readonly route: string;
+  readonly headers: IncomingHttpHeaders;
+  readonly requestId: string;
+  readonly client: Client;
+  /** The address of the socket's other end, whatever the headers say. */
+  readonly peer: string;
+  /** Bounded to 512 characters of printable ASCII. */
+  readonly userAgent: string | null;
+  readonly log: HttpLog;
+}
+
+export interface RouteRequest<Body = unknown, Params = unknown, Query = unknown, Auth = unknown>
+  extends RequestContext {
+  readonly body: Body;
+  readonly params: Params;
+  readonly query: Query;
+  /** What the service's `authenticate` hook answered; `undefined` on public routes. */
+  readonly auth: Auth;
+}
+
+export interface RouteAnswer {
+  readonly status: number;
+  /** Serialised by the schema of this status; with `contentType`, text or bytes that are sent as they are. */
+  readonly body?: unknown;
+  readonly contentType?: string;
+  readonly headers?: Readonly<Record<string, string>>;
+  /** Answers are `Cache-Control: no-store` unless this says `false`. */
+  readonly noStore?: boolean;
+}
+
+/** One entry of a 422's `errors`: where (RFC 6901), what, and a sentence. */
+export interface FieldError {
+  readonly pointer: string;
+  readonly code: string;
+  readonly detail: string;
+}
+
+/** A problem answer (RFC 9457), as a value. */
+export interface Refusal {
+  readonly kind: 'refused';
+  readonly code: ErrorCode;
+  readonly detail?: string;
+  readonly errors?: readonly FieldError[];
+  readonly headers?: Readonly<Record<string, string>>;
+  /** Whole seconds, at least 1; set to 1 on 429 and 503 that do not say. */
+  readonly retryAfterSeconds?: number;
+  /** Further members of the problem, e.g. `mfa_token`. */
+  readonly members?: Readonly<Record<string, unknown>>;
+}
+
+export type RefusalOptions = Omit<Refusal, 'kind' | 'code'>;
+
+export const refusal = (code: ErrorCode, options: RefusalOptions = {}): Refusal => ({
+  kind: 'refused',
+  code,
+  ...options,
+});
+
+/** One kind of answer, for the serialiser and the reference. */
+export interface AnswerSpec {
+  readonly description: string;
+  readonly schema?: TSchema;
+  /** `application/json` where not said. */
+  readonly contentType?: string;
+  /** Header names with what they mean. */
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly example?: unknown;
+}
+
+/** An endpoint with its types erased, as the table of routes holds it. */
+export interface RouteDefinition<Body = unknown, Params = unknown, Query = unknown, Auth = unknown> {
+  readonly method: Method;
+  /** Literal segments and `:names`, e.g. `/api/auth/sessions/:session_id`. */
+  readonly path: string;
+  readonly summary: string;
+  readonly description?: string;
+  readonly tags: readonly string[];
+  readonly access: Access;
+  /** Name of the rate-limit policy; `null` for none. */
+  readonly limit: string | null;
+  readonly body?: TSchema;
+  /** A path whose parameters do not match names nothing: 404. */
+  readonly params?: TSchema;
+  /** Integers and booleans are read from their text; everything else is text. */
+  readonly query?: TSchema;
+  /** Body members that the schema does not name: 422 `unknown_field`, or taken no notice of. */
+  readonly unknownFields: 'refuse' | 'ignore';
+  readonly bodyExample?: unknown;
+  readonly answers: Readonly<Record<number, AnswerSpec>>;
+  /** What this route itself refuses with; the codes of the pipeline (limits, form, access) are added by it. */
+  readonly errors: readonly ErrorCode[];
+  /** For answers that are meant to take long (long polls); the default is the server's `handlerDeadlineMs`. */
+  readonly deadlineMs?: number;
+  handle(request: RouteRequest<Body, Params, Query, Auth>): RouteAnswer | Refusal | Promise<RouteAnswer | Refusal>;
+}
+
+type StaticOf<S extends TSchema> = [S] extends [never] ? undefined : Static<S>;
+
+type Draft<A extends Access, B extends TSchema, P extends TSchema, Q extends TSchema, Auth> = Omit<
+  RouteDefinition,
+  'access' | 'body' | 'params' | 'query' | 'handle'
+> & {
+  readonly access: A;
+  readonly body?: B;
+  readonly params?: P;
+  readonly query?: Q;
+  handle(
+    request: RouteRequest<StaticOf<B>, StaticOf<P>, StaticOf<Q>, A extends { kind: 'bearer' } ? Auth : undefined>,
+  ): RouteAnswer | Refusal | Promise<RouteAnswer | Refusal>;
+};
+
+/**
+ * A `defineRoute` whose bearer routes see `request.auth` as `Auth`:
+ * `export const defineRoute = routeDefiner<Principal>()` in the room that knows the principal.
+ */
+export const routeDefiner =
+  <Auth>() =>
+  <const A extends Access, B extends TSchema = never, P extends TSchema = never, Q extends TSchema = never>(
+    draft: Draft<A, B, P, Q, Auth>,
+  ): RouteDefinition =>
+    // The pipeline hands `handle` only what the schemas accepted, so the erased type is kept true at run time.
+    draft as unknown as RouteDefinition;
+
+/** For routes that do not look at who calls. */
+export const defineRoute = routeDefiner<unknown>();

@@ -1,0 +1,255 @@
+/**
+ * The HTTP server: Fastify finds the route and mounts the whole into a host application; `pipeline.ts` is what happens
+ * to a request; this file owns the listener, its limits in time and size, and its end.
+ *
+ * Closing: no new connection, `Connection: close` on every answer, idle sockets closed, requests in work finished up to
+ * the timeout, then everything is cut.
+ */
+import {
+  createServer as createHttpServer,
+  type IncomingMessage,
+  type Server,
+  type ServerOptions,
+  type ServerResponse,
+} from 'node:http';
+import { createServer as createHttpsServer, type Server as HttpsServer } from 'node:https';
+import type { AddressInfo } from 'node:net';
+import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
+import { answerConnect, createClientErrorHandler, currentResponse, type TrackedSocket } from './client-errors.ts';
+import { createWire, type Exchange, expectsContinue, type Wire } from './exchange.ts';
+import type { HttpOptions } from './options.ts';
+import { createPipeline, type Pipeline, type Serialise } from './pipeline.ts';
+import { type CompiledRoute, compileRoutes, type PathEntry } from './route-table.ts';
+import { readTlsPair, type TlsFiles, tlsMinVersion, watchTlsPair } from './tls.ts';
+import { makeAjv } from './validation.ts';
+
+export interface ListenOptions {
+  readonly host: string;
+  /** 0 for any free port. */
+  readonly port: number;
+  readonly tls?: TlsFiles;
+}
+
+export interface HttpService {
+  /** Registers every route in a host's Fastify instance; unknown paths stay the host's. */
+  readonly plugin: (instance: FastifyInstance) => Promise<void>;
+  /** For any host that speaks `node:http`; `ready()` must have resolved, and no body parser may come before it. */
+  readonly nodeHandler: (request: IncomingMessage, response: ServerResponse) => void;
+  ready(): Promise<void>;
+  listen(options: ListenOptions): Promise<{ readonly url: string; readonly port: number }>;
+  /** Stops being kept alive by clients without closing yet: answers say `Connection: close`. */
+  beginClosing(): void;
+  closing(): boolean;
+  close(options: { readonly timeoutMs: number }): Promise<void>;
+}
+
+export function createHttp(options: HttpOptions): HttpService {
+  let isClosing = false;
+  const wire = createWire(options, () => isClosing);
+  const pipeline = createPipeline(options, wire);
+  const entries = compileRoutes(options.routes, makeAjv());
+  const mounting: Mounting = { options, wire, pipeline, entries };
+  const listeners: Listener[] = [];
+
+  const app = Fastify({
+    logger: false,
+    exposeHeadRoutes: false,
+    routerOptions: {
+      caseSensitive: true,
+      ignoreTrailingSlash: false,
+      ignoreDuplicateSlashes: false,
+      maxParamLength: 512,
+      onBadUrl: (_path: string, request: IncomingMessage, response: ServerResponse) =>
+        pipeline.notFound(wire.open(request, response), entries),
+    },
+  });
+  // For unknown paths too, before Fastify would look at their bodies.
+  app.addHook('onRequest', (request: FastifyRequest, reply: FastifyReply, done: () => void) => {
+    if (!request.is404) return done();
+    reply.hijack();
+    pipeline.notFound(wire.open(request.raw, reply.raw), entries);
+  });
+  mountRoutes(app, mounting, false);
+  const routable = new Set(app.supportedMethods);
+
+  const nodeHandler: HttpService['nodeHandler'] = (request, response) => {
+    (request.socket as TrackedSocket)[currentResponse] = response;
+    if (isClosing) response.shouldKeepAlive = false;
+    if (options.fastPath !== undefined && takeFastPath(options, wire, request, response)) return;
+    if (routable.has(request.method ?? '') && request.url?.startsWith('/')) app.routing(request, response);
+    else pipeline.notFound(wire.open(request, response), entries);
+  };
+
+  return {
+    plugin: async (instance) => mountRoutes(instance, mounting, true),
+    nodeHandler,
+    ready: async () => {
+      await app.ready();
+    },
+    listen: async (where) => {
+      await app.ready();
+      const listener = await openListener(where, nodeHandler, options, wire);
+      listeners.push(listener);
+      return { url: listener.url, port: listener.port };
+    },
+    beginClosing: () => {
+      isClosing = true;
+    },
+    closing: () => isClosing,
+    close: async ({ timeoutMs }) => {
+      isClosing = true;
+      await Promise.all(listeners.map((listener) => listener.close(timeoutMs)));
+      await app.close();
+    },
+  };
+}
+
+interface Mounting {
+  readonly options: HttpOptions;
+  readonly wire: Wire;
+  readonly pipeline: Pipeline;
+  readonly entries: readonly PathEntry[];
+}
+
+/** One Fastify route a method, so that Fastify compiles its serialisers, and one for the methods that are not there. */
+function mountRoutes(instance: FastifyInstance, mounting: Mounting, inHost: boolean): void {
+  for (const entry of mounting.entries) {
+    const used = new Set<string>();
+    for (const [method, compiled] of entry.byMethod) {
+      if (method === 'HEAD') continue;
+      const methods = method === 'GET' ? ['GET', 'HEAD'] : [method];
+      for (const one of methods) used.add(one);
+      mountRoute(instance, mounting, entry, methods, compiled, inHost);
+    }
+    const others = instance.supportedMethods.filter((method) => !used.has(method));
+    mountRoute(instance, mounting, entry, others, undefined, inHost);
+  }
+}
+
+function mountRoute(
+  instance: FastifyInstance,
+  { options, wire, pipeline }: Mounting,
+  entry: PathEntry,
+  method: string[],
+  compiled: CompiledRoute | undefined,
+  inHost: boolean,
+): void {
+  const response = responseSchemas(compiled);
+  const serialisers = new Map<number, ReturnType<Serialise>>();
+  instance.route({
+    method,
+    url: entry.path,
+    exposeHeadRoute: false,
+    ...(response === undefined ? {} : { schema: { response } }),
+    // The request leaves Fastify here, before its body handling: the order of steps is the pipeline's.
+    onRequest: (_request: FastifyRequest, reply: FastifyReply) => {
+      reply.hijack();
+      const { raw } = reply;
+      if (inHost && options.fastPath !== undefined && takeFastPath(options, wire, raw.req, raw)) return;
+      pipeline.run(wire.open(raw.req, raw), entry, (status) => {
+        if (!serialisers.has(status))
+          serialisers.set(status, reply.getSerializationFunction(String(status)) as ReturnType<Serialise>);
+        return serialisers.get(status);
+      });
+    },
+    handler: () => {
+      throw new Error('a mounted route never reaches its handler');
+    },
+  });
+}
+
+function responseSchemas(compiled: CompiledRoute | undefined): Record<string, unknown> | undefined {
+  if (compiled === undefined) return undefined;
+  const schemas = Object.entries(compiled.definition.answers).flatMap(([status, spec]) =>
+    spec.schema === undefined || spec.contentType !== undefined ? [] : [[status, spec.schema] as const],
+  );
+  return schemas.length === 0 ? undefined : Object.fromEntries(schemas);
+}
+
+function takeFastPath(options: HttpOptions, wire: Wire, request: IncomingMessage, response: ServerResponse): boolean {
+  // What an origin may read is the full path's business.
+  if (request.headers.origin !== undefined) return false;
+  const exchange: Exchange = wire.open(request, response);
+  return options.fastPath?.(request, response, exchange.requestId, wire.fastHeaders(exchange)) ?? false;
+}
+
+interface Listener {
+  readonly url: string;
+  readonly port: number;
+  close(timeoutMs: number): Promise<void>;
+}
+
+async function openListener(
+  where: ListenOptions,
+  handler: HttpService['nodeHandler'],
+  options: HttpOptions,
+  wire: Wire,
+): Promise<Listener> {
+  const { limits } = wire;
+  const settings: ServerOptions = {
+    maxHeaderSize: limits.headerBytes,
+    headersTimeout: limits.headersTimeoutMs,
+    requestTimeout: limits.requestTimeoutMs,
+    connectionsCheckingInterval: limits.checkIntervalMs,
+    keepAliveTimeout: limits.keepAliveMs,
+    // Both are checked by the pipeline, which answers them as problems.
+    requireHostHeader: false,
+    noDelay: true,
+  };
+  const pair = where.tls === undefined ? undefined : readTlsPair(where.tls);
+  const server: Server | HttpsServer =
+    pair === undefined
+      ? createHttpServer(settings, handler)
+      : createHttpsServer({ ...settings, ...pair, minVersion: tlsMinVersion, handshakeTimeout: 10_000 }, handler);
+  server.maxHeadersCount = limits.headerCount + 28;
+  server.maxConnections = limits.connections;
+  server.setTimeout(limits.idleSocketMs);
+  const raw = {
+    realm: options.realm,
+    newRequestId: options.newRequestId,
+    onAnswer: (status: number, requestId: string) => options.hooks.onResponse('unknown', 'other', status, 0, requestId),
+  };
+  server.on('clientError', createClientErrorHandler(raw));
+  server.on('connect', (_request, socket) => answerConnect(socket, raw));
+  server.on('checkContinue', (request: IncomingMessage & { [expectsContinue]?: boolean }, response) => {
+    request[expectsContinue] = true;
+    handler(request, response);
+  });
+  // An expectation that we do not know may be ignored (RFC 9110 section 10.1.1).
+  server.on('checkExpectation', handler);
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(where.port, where.host, () => {
+      server.off('error', reject);
+      resolve();
+    });
+  });
+  const unwatch =
+    where.tls === undefined || pair === undefined
+      ? undefined
+      : watchTlsPair(where.tls, pair, (next) => (server as HttpsServer).setSecureContext(next), options.log);
+  const { port } = server.address() as AddressInfo;
+  const host = where.host.includes(':') ? `[${where.host}]` : where.host;
+  return {
+    port,
+    url: `${pair === undefined ? 'http' : 'https'}://${host}:${port}`,
+    close: (timeoutMs) => {
+      unwatch?.();
+      return closeServer(server, timeoutMs);
+    },
+  };
+}
+
+function closeServer(server: Server | HttpsServer, timeoutMs: number): Promise<void> {
+  return new Promise((resolve) => {
+    // A kept-alive socket becomes idle when its answer is out: look again until all are gone.
+    const sweep = setInterval(() => server.closeIdleConnections(), 50);
+    const cut = setTimeout(() => server.closeAllConnections(), timeoutMs);
+    server.close(() => {
+      clearInterval(sweep);
+      clearTimeout(cut);
+      resolve();
+    });
+    server.closeIdleConnections();
+  });
+}
