@@ -142,7 +142,7 @@ export interface LeaseRow {
   readonly incarnation: string;
   readonly name: string;
   readonly lease_until: Date;
-  /** Snapshot text; visibility of a transaction in it is asked of the database by `confirmed_positions`. */
+  /** Those of the asked transactions that are visible in the snapshot that it has confirmed. */
   readonly confirmed_xids: readonly string[];
 }
 
@@ -176,12 +176,13 @@ export interface NodeRow {
   readonly version: string;
   readonly started_at: Date;
   readonly last_seen_ms: number;
-  readonly lease_until: Date;
+  /** The snapshot that it has confirmed. */
+  readonly confirmed: string | null;
 }
 
 const listNodesText = statement<[], NodeRow>(
   'cluster_nodes_list',
-  `select incarnation, name, address, version, started_at, lease_until,
+  `select incarnation, name, address, version, started_at, confirmed::text as confirmed,
           (extract(epoch from clock_timestamp() - beat_at) * 1000)::float8 as last_seen_ms
      from cluster_nodes where beat_at > clock_timestamp() - interval '10 minutes' order by name, incarnation`,
 );
