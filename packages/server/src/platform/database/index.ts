@@ -1,0 +1,8 @@
+/**
+ * The database: one schema, one set of statements, two drivers.
+ *
+ * Guarantees: what was answered is durable, every call ends in time. When the store is away every call throws
+ * `DatabaseUnavailable` at once; it is found again without a restart.
+ */
+export * from './database.ts';
+export { openPostgres, type PostgresOptions, type SslMode } from './postgres.ts';
