@@ -24,6 +24,7 @@ interface Outcome {
 }
 
 const stepSecondsMax = 180;
+const linesShownMax = 150;
 const bin = (name: string): string => `${root}node_modules/.bin/${name}`;
 const script = (path: string, ...args: string[]): readonly [string, ...string[]] => [
   process.execPath,
@@ -128,6 +129,11 @@ if (unknown.length > 0) {
 }
 const outcomes = await runAll(wanted.length === 0 ? steps : steps.filter((step) => wanted.includes(step.name)));
 const failed = outcomes.filter((outcome) => !outcome.ok);
-for (const { step, output } of failed) console.log(`\n── ${step.name}: ${step.mend}\n\n${output.trimEnd()}`);
+for (const { step, output } of failed) {
+  const lines = output.trimEnd().split('\n');
+  const more = lines.length - linesShownMax;
+  console.log(`\n── ${step.name}: ${step.mend}\n\n${lines.slice(0, linesShownMax).join('\n')}`);
+  if (more > 0) console.log(`… and ${more} more lines: ${step.command.join(' ').replaceAll(root, '')}`);
+}
 console.log(`\n${outcomes.length - failed.length} checks passed, ${failed.length} failed`);
 process.exitCode = failed.length === 0 ? 0 : 1;
