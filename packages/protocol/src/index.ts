@@ -1,5 +1,6 @@
 /** The words on the wire: error codes, claims, permissions, schemas. No I/O. */
 export * from './claims.ts';
 export * from './errors.ts';
+export * from './http/problem.ts';
 export * from './permissions.ts';
 export * from './schemas.ts';

@@ -6,11 +6,21 @@
  * in the order that `pipeline.ts` states; a route without a declared access policy does not compile. When the store is
  * away, routes that need it answer 503 with `Retry-After`.
  */
+export { createAnswerCheck, type SeenAnswer } from './answer-check.ts';
 export { type BodyRead, isJsonContentType, readBody } from './body.ts';
+export {
+  createClientAddress,
+  isCidr,
+  isPrivateOrLoopback,
+  type ProxyTrust,
+  type ReadClientAddress,
+} from './client-address.ts';
 export { jsonLimits, type ParsedJson, parseJson } from './json.ts';
+export { buildOpenApi, type OpenApiDocument, type OpenApiInput } from './openapi.ts';
 export * from './options.ts';
 export { makeProblem, type Problem, problemContentType } from './problem.ts';
 export * from './route.ts';
+export { routeErrors } from './route-errors.ts';
 export { baseHeaders } from './security-headers.ts';
 export { createHttp, type HttpService, type ListenOptions } from './server.ts';
 export type { TlsFiles } from './tls.ts';

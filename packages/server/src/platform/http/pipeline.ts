@@ -150,7 +150,10 @@ export function createPipeline(options: HttpOptions, wire: Wire): Pipeline {
     let body: string | Uint8Array | undefined;
     if (result.contentType !== undefined) {
       headers.push('Content-Type', result.contentType);
-      body = result.body instanceof Uint8Array ? result.body : String(result.body);
+      if (typeof result.body !== 'string' && !(result.body instanceof Uint8Array)) {
+        throw new Error(`${entry.path} answers a content type of its own with neither text nor bytes`);
+      }
+      body = result.body;
     } else if (result.body !== undefined) {
       headers.push('Content-Type', 'application/json; charset=utf-8');
       body = (serialise(result.status) ?? JSON.stringify)(result.body);
