@@ -1,0 +1,235 @@
+/**
+ * The rooms, wired: what the service runs and what the command line works with. Nothing here has a life of its own
+ * (listeners, timers); that is `service.ts`.
+ */
+import {
+  createFreshness,
+  createKeySet,
+  createReplica,
+  createSubscriber,
+  createVerifier,
+  type Freshness,
+  type KeySet,
+  type RevocationReplica,
+  type Subscriber,
+  type Verifier,
+} from '@auth-service/guard';
+import { type Access, createAccess } from './access/index.ts';
+import { createUsers, type Users } from './administration/index.ts';
+import { type Audit, createAudit } from './audit/index.ts';
+import { createRootSecret, createSigningKeys, type RootSecret, type SigningKeys, updateTokenTtlMax } from './keys/index.ts';
+import { createLockout, type Lockout } from './lockout/index.ts';
+import { createLogin, createRegister, type Login, type Register } from './login/index.ts';
+import type { Meters } from './meters.ts';
+import type { PasswordHasher } from './passwords/index.ts';
+import type { Database } from './platform/database/index.ts';
+import type { Random } from './platform/random/index.ts';
+import type { Clock } from './platform/time/index.ts';
+import { type Barrier, type Beat, type BeatNode, createBarrier, createBeat, createRevocation, type Revocation } from './revocation/index.ts';
+import { createSessions, type Sessions } from './sessions/index.ts';
+import type { Settings } from './settings.ts';
+import {
+  createRefresh,
+  createRevokeAll,
+  createTokenIssuer,
+  createValidate,
+  type Refresh,
+  type RevokeAll,
+  type Validate,
+} from './tokens/index.ts';
+
+/** How far a lease outlives the staleness bound: more than any forward step of the database's clock. */
+const leaseMarginMs = 2_000;
+
+export interface CoreOptions {
+  readonly settings: Settings;
+  readonly rootSecret: string;
+  readonly db: Database;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly meters: Meters;
+  readonly passwords: PasswordHasher;
+  /** `null` for a process that never verifies: it takes no lease, and waits for those that do. */
+  readonly node: BeatNode | null;
+}
+
+export interface Core {
+  readonly settings: Settings;
+  readonly db: Database;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly root: RootSecret;
+  readonly keySet: KeySet;
+  readonly keys: SigningKeys;
+  readonly audit: Audit;
+  readonly replica: RevocationReplica;
+  readonly freshness: Freshness;
+  readonly verifier: Verifier;
+  readonly subscriber: Subscriber;
+  readonly beat: Beat | null;
+  readonly barrier: Barrier;
+  readonly revocation: Revocation;
+  readonly sessions: Sessions;
+  readonly lockout: Lockout;
+  readonly refresh: Refresh;
+  readonly revokeAll: RevokeAll;
+  readonly validate: Validate;
+  readonly access: Access;
+  readonly users: Users;
+  readonly login: Login;
+  readonly register: Register;
+  /** What must be read from the store before anything is answered. */
+  load(): Promise<void>;
+}
+
+export function createCore(options: CoreOptions): Core {
+  const { settings, db, clock, random, meters, passwords } = options;
+  const root = createRootSecret({ current: options.rootSecret, previous: settings.jwtSecretPrevious?.reveal(), random });
+  const audit = createAudit({ db, clock, random });
+
+  let tokenTtlMaxSeconds = settings.accessTtlSeconds;
+  const keySet = createKeySet();
+  const keys = createSigningKeys({
+    db,
+    root,
+    clock,
+    keySet,
+    algorithm: settings.jwtAlgorithm,
+    rotationIntervalSeconds: settings.keyRotationIntervalSeconds,
+    tokenTtlMaxSeconds: () => tokenTtlMaxSeconds,
+  });
+
+  const maxStalenessMs = settings.revocationMaxStalenessSeconds * 1_000;
+  const replica = createReplica();
+  const freshness = createFreshness({ monotonicNow: clock.monotonicMs, wallNow: clock.wallMs, maxStalenessMs });
+  const subscriber = createSubscriber({ replica, freshness });
+  const verifier = createVerifier({
+    keys: keySet,
+    replica,
+    freshness,
+    issuer: settings.publicUrl,
+    audience: settings.jwtAudience,
+    clock: () => clock.wallMs() / 1_000,
+    whenStale: settings.revocationWhenStale,
+  });
+
+  const beat =
+    options.node === null
+      ? null
+      : createBeat({
+          db,
+          clock,
+          node: options.node,
+          subscriber,
+          maxStalenessMs,
+          marginMs: leaseMarginMs,
+          random: Math.random,
+          hintsHealthy: () => false,
+          onKeysVersion: keysVersionWatch(keys),
+          onBeat: meters.beat,
+        });
+  const barrier = createBarrier({
+    db,
+    clock,
+    ackTimeoutMs: settings.revocationAckTimeoutMs,
+    ownIncarnation: options.node?.incarnation ?? null,
+    sleep: (ms) => new Promise((resolve) => setTimeout(resolve, ms)),
+  });
+  const revocation = createRevocation({
+    db,
+    root,
+    clock,
+    replica: options.node === null ? null : replica,
+    barrier,
+    beat,
+    leaseMs: maxStalenessMs + leaseMarginMs,
+    hint: () => undefined,
+    observe: meters.revoked,
+  });
+
+  const sessions = createSessions({
+    db,
+    clock,
+    random,
+    audit,
+    revocation,
+    limits: {
+      idleTtlSeconds: settings.sessionIdleTtlSeconds,
+      maxAgeSeconds: settings.sessionMaxAgeSeconds,
+      maxPerUser: settings.maxSessionsPerUser,
+    },
+    onStarted: meters.sessionStarted,
+    onEnded: meters.sessionEnded,
+  });
+  const lockout = createLockout({
+    db,
+    hmacKey: root.key('lockout'),
+    maxAttempts: settings.maxLoginAttempts,
+    durationSeconds: settings.lockoutDurationSeconds,
+  });
+  const issuer = createTokenIssuer({
+    keys,
+    root,
+    clock,
+    random,
+    issuer: settings.publicUrl,
+    audience: settings.jwtAudience,
+    accessTtlSeconds: settings.accessTtlSeconds,
+    onIssued: meters.tokensIssued,
+  });
+  const revokeAll = createRevokeAll({ db, audit, sessions, revocation });
+  const access = createAccess({ db, audit, revocation });
+  const verificationRequired = settings.emailVerification === 'required';
+  const passwordMinLength = settings.passwordMinLength;
+  const accounts = { db, clock, random, audit, passwords, sessions };
+
+  return {
+    settings,
+    db,
+    clock,
+    random,
+    root,
+    keySet,
+    keys,
+    audit,
+    replica,
+    freshness,
+    verifier,
+    subscriber,
+    beat,
+    barrier,
+    revocation,
+    sessions,
+    lockout,
+    access,
+    revokeAll,
+    refresh: createRefresh({ root, sessions, revocation, issuer, graceSeconds: settings.refreshReuseGraceSeconds }),
+    validate: createValidate({ verifier, clock }),
+    users: createUsers({ ...accounts, access, passwordMinLength, revocation, revokeAll }),
+    login: createLogin({ ...accounts, root, lockout, revocation, issuer, verificationRequired, onLockout: meters.lockedOut }),
+    register: createRegister({ ...accounts, issuer, verificationRequired, passwordMinLength }),
+    async load() {
+      tokenTtlMaxSeconds = await updateTokenTtlMax(db, settings.accessTtlSeconds);
+      await keys.load();
+    },
+  };
+}
+
+/** The beat tells the version of the signing keys; another one means that some node changed them. */
+function keysVersionWatch(keys: SigningKeys): (version: string) => void {
+  let known: string | undefined;
+  let loading = false;
+  return (version) => {
+    if (version === known || loading) return;
+    loading = true;
+    keys.load().then(
+      () => {
+        known = version;
+        loading = false;
+      },
+      () => {
+        loading = false;
+      },
+    );
+  };
+}
