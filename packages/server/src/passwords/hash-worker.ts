@@ -1,0 +1,98 @@
+/**
+ * The thread that hashes. One job at a time, synchronously, at the lowest priority: validation on the main thread stays at its
+ * idle latency under a login flood, and the thread pool of libuv stays free for the rest.
+ *
+ * `runHashWorker` is handed to the thread as its source text: types are stripped once, by the main thread, and the worker
+ * carries neither a compiler nor a module loader (11 MiB instead of 25). So it may use nothing from outside its own body.
+ */
+import type * as Argon2 from '@node-rs/argon2';
+import type * as Bcrypt from '@node-rs/bcrypt';
+
+export type HashJob =
+  | { readonly kind: 'hash-bcrypt'; readonly password: string; readonly cost: number }
+  | {
+      readonly kind: 'hash-argon2id';
+      readonly password: string;
+      readonly memoryKib: number;
+      readonly passes: number;
+      readonly lanes: number;
+    }
+  | {
+      readonly kind: 'verify-bcrypt-sha256';
+      readonly password: string;
+      readonly cost: number;
+      readonly salt: string;
+      readonly digest: string;
+    }
+  | { readonly kind: 'verify-bcrypt'; readonly password: string; readonly encoded: string }
+  | { readonly kind: 'verify-argon2id'; readonly password: string; readonly encoded: string };
+
+export type HashReply =
+  | { readonly kind: 'done'; readonly value: string | boolean }
+  | { readonly kind: 'failed'; readonly message: string };
+
+export interface HashWorkerData {
+  /** From where the hash libraries are resolved. */
+  readonly resolveFrom: string;
+}
+
+export function runHashWorker(): void {
+  const { parentPort, workerData } = process.getBuiltinModule('node:worker_threads');
+  const { createHmac } = process.getBuiltinModule('node:crypto');
+  const os = process.getBuiltinModule('node:os');
+  const { resolveFrom } = workerData as HashWorkerData;
+  const require = process.getBuiltinModule('node:module').createRequire(resolveFrom);
+  // Niceness belongs to the thread on Linux only; elsewhere this would slow the whole process.
+  if (os.platform() === 'linux') os.setPriority(0, os.constants.priority.PRIORITY_LOW);
+
+  let loadedBcrypt: typeof Bcrypt | undefined;
+  let loadedArgon2: typeof Argon2 | undefined;
+  const bcrypt = (): typeof Bcrypt => {
+    loadedBcrypt ??= require('@node-rs/bcrypt') as typeof Bcrypt;
+    return loadedBcrypt;
+  };
+  const argon2 = (): typeof Argon2 => {
+    loadedArgon2 ??= require('@node-rs/argon2') as typeof Argon2;
+    return loadedArgon2;
+  };
+  const keyed = (salt: string, password: string): string =>
+    createHmac('sha256', salt).update(password, 'utf8').digest('base64');
+
+  const work = (job: HashJob): string | boolean => {
+    switch (job.kind) {
+      case 'hash-bcrypt': {
+        const prefixAndSalt = bcrypt().genSaltSync({ cost: job.cost, version: '2b' });
+        const salt = prefixAndSalt.slice(-22);
+        const encoded = bcrypt().hashSync(keyed(salt, job.password), { salt: prefixAndSalt });
+        return `$bcrypt-sha256$v=2,t=2b,r=${job.cost}$${salt}$${encoded.slice(-31)}`;
+      }
+      case 'hash-argon2id':
+        // 2 is `Algorithm.Argon2id`, a const enum that is not there at run time.
+        return argon2().hashSync(job.password, {
+          algorithm: 2,
+          memoryCost: job.memoryKib,
+          timeCost: job.passes,
+          parallelism: job.lanes,
+        });
+      case 'verify-bcrypt-sha256': {
+        const encoded = `$2b$${String(job.cost).padStart(2, '0')}$${job.salt}${job.digest}`;
+        return bcrypt().verifySync(keyed(job.salt, job.password), encoded);
+      }
+      case 'verify-bcrypt':
+        return bcrypt().verifySync(job.password, job.encoded);
+      case 'verify-argon2id':
+        return argon2().verifySync(job.encoded, job.password);
+    }
+  };
+
+  parentPort?.on('message', (job: HashJob) => {
+    let reply: HashReply;
+    try {
+      reply = { kind: 'done', value: work(job) };
+    } catch (error) {
+      // The name only: the libraries' texts might carry what was hashed.
+      reply = { kind: 'failed', message: error instanceof Error ? error.name : 'unknown' };
+    }
+    parentPort.postMessage(reply);
+  });
+}
