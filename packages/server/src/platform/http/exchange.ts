@@ -43,6 +43,8 @@ export interface Wire {
   client(exchange: Exchange): Client;
   send(exchange: Exchange, status: number, headers: readonly string[], body: string | Uint8Array | undefined): void;
   refuse(exchange: Exchange, refused: Refusal): void;
+  /** An answer that a fast path has written itself. */
+  count(exchange: Exchange, status: number): void;
   /** The client left before there was anything to answer. */
   drop(exchange: Exchange): void;
 }
@@ -131,6 +133,7 @@ export function createWire(options: HttpOptions, isClosing: () => boolean): Wire
       const problem = makeProblem(refused, exchange.requestId, options.realm);
       send(exchange, problem.status, problem.headers, problem.body);
     },
+    count: record,
     drop: (exchange) => {
       if (exchange.answered) return;
       exchange.answered = true;

@@ -24,16 +24,26 @@ export interface HttpHooks {
 }
 
 /**
- * Called before anything else is looked at, for a hot route. When it answers `true` it has taken the request, and sends
- * `headers` (flat; they hold the request id) with its answer, whatever that is. It must leave what it does not expect,
- * byte for byte (an `Origin`, another content type), to the full path by answering `false`, having read nothing.
+ * A short way for one hot route, which may leave out what it does not need. It is offered well-formed requests of that
+ * route only, and answers `true` when it has taken one. What it does not expect it leaves to the full path, byte for
+ * byte: before reading by `false`, after reading by `fallBack`.
  */
-export type FastPath = (
-  request: IncomingMessage,
-  response: ServerResponse,
-  requestId: string,
-  headers: readonly string[],
-) => boolean;
+export interface FastPath {
+  readonly method: string;
+  readonly path: string;
+  take(exchange: FastExchange): boolean;
+}
+
+export interface FastExchange {
+  readonly request: IncomingMessage;
+  readonly response: ServerResponse;
+  /** Flat; they hold the request id, and are sent with the answer, whatever that is. */
+  readonly headers: readonly string[];
+  /** Counts the answer, once it is on its way. */
+  answered(status: number): void;
+  /** The full path goes on with the body that was read. */
+  fallBack(bytes: Buffer): void;
+}
 
 export interface HttpLimits {
   readonly bodyBytes: number;

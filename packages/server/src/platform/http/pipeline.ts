@@ -198,7 +198,7 @@ const flatten = (headers: Readonly<Record<string, string>> | undefined): string[
   headers === undefined ? [] : Object.entries(headers).flat();
 
 /** Headers that may come once: of two, one reader takes the first and another the last. */
-function formOf(request: IncomingMessage, wire: Wire): Refusal | undefined {
+export function formOf(request: IncomingMessage, wire: Wire): Refusal | undefined {
   const { rawHeaders } = request;
   if ((request.url ?? '').length > wire.limits.urlBytes) return refusal('uri_too_long');
   if (rawHeaders.length > wire.limits.headerCount * 2) return refusal('headers_too_large');

@@ -15,10 +15,11 @@ import {
 import { createServer as createHttpsServer, type Server as HttpsServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
+import { giveBack } from './body.ts';
 import { answerConnect, createClientErrorHandler, currentResponse, type TrackedSocket } from './client-errors.ts';
 import { createWire, type Exchange, expectsContinue, type Wire } from './exchange.ts';
 import type { HttpOptions } from './options.ts';
-import { createPipeline, type Pipeline, type Serialise } from './pipeline.ts';
+import { createPipeline, formOf, type Pipeline, type Serialise } from './pipeline.ts';
 import { type CompiledRoute, compileRoutes, type PathEntry } from './route-table.ts';
 import { readTlsPair, type TlsFiles, tlsMinVersion, watchTlsPair } from './tls.ts';
 import { makeAjv } from './validation.ts';
@@ -72,12 +73,15 @@ export function createHttp(options: HttpOptions): HttpService {
   mountRoutes(app, mounting, false);
   const routable = new Set(app.supportedMethods);
 
+  const route: HttpService['nodeHandler'] = (request, response) => {
+    if (routable.has(request.method ?? '') && request.url?.startsWith('/')) app.routing(request, response);
+    else pipeline.notFound(wire.open(request, response), entries);
+  };
   const nodeHandler: HttpService['nodeHandler'] = (request, response) => {
     (request.socket as TrackedSocket)[currentResponse] = response;
     if (isClosing) response.shouldKeepAlive = false;
-    if (options.fastPath !== undefined && takeFastPath(options, wire, request, response)) return;
-    if (routable.has(request.method ?? '') && request.url?.startsWith('/')) app.routing(request, response);
-    else pipeline.notFound(wire.open(request, response), entries);
+    if (takeFastPath(options, wire, request, response, route)) return;
+    route(request, response);
   };
 
   return {
@@ -145,12 +149,14 @@ function mountRoute(
     onRequest: (_request: FastifyRequest, reply: FastifyReply) => {
       reply.hijack();
       const { raw } = reply;
-      if (inHost && options.fastPath !== undefined && takeFastPath(options, wire, raw.req, raw)) return;
-      pipeline.run(wire.open(raw.req, raw), entry, (status) => {
-        if (!serialisers.has(status))
-          serialisers.set(status, reply.getSerializationFunction(String(status)) as ReturnType<Serialise>);
-        return serialisers.get(status);
-      });
+      const run: HttpService['nodeHandler'] = (request, response) =>
+        pipeline.run(wire.open(request, response), entry, (status) => {
+          if (!serialisers.has(status))
+            serialisers.set(status, reply.getSerializationFunction(String(status)) as ReturnType<Serialise>);
+          return serialisers.get(status);
+        });
+      if (inHost && takeFastPath(options, wire, raw.req, raw, run)) return;
+      run(raw.req, raw);
     },
     handler: () => {
       throw new Error('a mounted route never reaches its handler');
@@ -166,11 +172,32 @@ function responseSchemas(compiled: CompiledRoute | undefined): Record<string, un
   return schemas.length === 0 ? undefined : Object.fromEntries(schemas);
 }
 
-function takeFastPath(options: HttpOptions, wire: Wire, request: IncomingMessage, response: ServerResponse): boolean {
-  // What an origin may read is the full path's business.
-  if (request.headers.origin !== undefined) return false;
+function takeFastPath(
+  options: HttpOptions,
+  wire: Wire,
+  request: IncomingMessage,
+  response: ServerResponse,
+  fullPath: HttpService['nodeHandler'],
+): boolean {
+  const { fastPath } = options;
+  if (fastPath === undefined || request.url !== fastPath.path || request.method !== fastPath.method) return false;
+  // Headers that change what an answer carries are the full path's business.
+  const { headers } = request;
+  if (headers.origin !== undefined || headers['x-request-id'] !== undefined) return false;
+  if (formOf(request, wire) !== undefined) return false;
   const exchange: Exchange = wire.open(request, response);
-  return options.fastPath?.(request, response, exchange.requestId, wire.fastHeaders(exchange)) ?? false;
+  if (exchange.expectsContinue) return false;
+  exchange.route = fastPath.path;
+  return fastPath.take({
+    request,
+    response,
+    headers: wire.fastHeaders(exchange),
+    answered: (status) => wire.count(exchange, status),
+    fallBack: (bytes) => {
+      giveBack(request, bytes);
+      fullPath(request, response);
+    },
+  });
 }
 
 interface Listener {
