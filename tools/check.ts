@@ -42,7 +42,7 @@ const steps: readonly Step[] = [
   {
     name: 'dead-code',
     mend: 'remove what nothing uses, or export it only where it is used',
-    command: [bin('knip'), '--no-progress', '--cache=false'],
+    command: [bin('knip'), '--no-progress', '--no-config-hints'],
   },
   {
     name: 'lint',
