@@ -15,6 +15,7 @@ export {
   type ProxyTrust,
   type ReadClientAddress,
 } from './client-address.ts';
+export { type DocsPage, renderDocsPage } from './docs-page.ts';
 export { jsonLimits, type ParsedJson, parseJson } from './json.ts';
 export { buildOpenApi, type OpenApiDocument, type OpenApiInput } from './openapi.ts';
 export * from './options.ts';

@@ -12,6 +12,12 @@ const always: readonly ErrorCode[] = [
   'overloaded',
 ];
 const onBodies: readonly ErrorCode[] = ['malformed_json', 'payload_too_large', 'unsupported_media_type'];
+
+/** What any route can answer to a request that is wrong in form; the reference page tells it once. */
+export const generalErrors: ReadonlySet<ErrorCode> = new Set(
+  [...always, ...onBodies].filter((code) => code !== 'overloaded'),
+);
+
 const onBearer: readonly ErrorCode[] = [
   'missing_token',
   'invalid_token',
