@@ -6,7 +6,7 @@
  */
 import type { Client } from 'pg';
 import { DatabaseUnavailable, type Session, type Statement } from './database.ts';
-import { Conflict, endsConnection, LockTimeout, StalePlan, translateFailure } from './failures.ts';
+import { Conflict, endsConnection, StalePlan, translateFailure } from './failures.ts';
 import { encodeParams } from './values.ts';
 
 export type ObserveStatement = (statementName: string, seconds: number, ok: boolean) => void;
@@ -191,8 +191,7 @@ export async function transactionOn<T>(
   }
 }
 
-/** How often work that failed so may be tried in all. What waited for a lock has spent its time with the second try. */
-export function attemptsFor(failure: unknown): number {
-  if (failure instanceof LockTimeout) return 2;
-  return failure instanceof Conflict || failure instanceof StalePlan ? 3 : 1;
+/** Whether the same work may simply be tried again, on a connection that is not stale. */
+export function isRepeatable(failure: unknown): boolean {
+  return failure instanceof Conflict || failure instanceof StalePlan;
 }

@@ -5,18 +5,19 @@ import { DatabaseUnavailable, UniqueViolation } from './database.ts';
 
 /** Another transaction got in the way; nothing was done, and the same work may be tried again. */
 export class Conflict extends Error {
-  override readonly name: string = 'Conflict';
-}
-
-/** A lock was not to be had in time. It may be a deadlock: the server looks for one only after a second. */
-export class LockTimeout extends Conflict {
-  override readonly name = 'LockTimeout';
+  override readonly name = 'Conflict';
 }
 
 /** The connection's prepared statement no longer fits the schema; nothing was done, a new connection prepares anew. */
 export class StalePlan extends Error {
   override readonly name = 'StalePlan';
 }
+
+const conflict = new Set([
+  '40001', // serialization failure
+  '40P01', // deadlock
+  '55P03', // a lock was not to be had in time: perhaps a deadlock, for which the server looks only after a second
+]);
 
 const away = new Set([
   '25006', // read only: this is no primary any more
@@ -51,8 +52,7 @@ export function translateFailure(failure: Error): Error {
   const { code, constraint, message } = failure as WireError;
   if (failure instanceof DatabaseUnavailable) return failure;
   if (code === '23505') return new UniqueViolation(constraint ?? 'unknown', { cause: failure });
-  if (code === '40001' || code === '40P01') return new Conflict('a concurrent transaction won', { cause: failure });
-  if (code === '55P03') return new LockTimeout('a lock was not to be had in time', { cause: failure });
+  if (code !== undefined && conflict.has(code)) return new Conflict('a concurrent transaction won', { cause: failure });
   if (code === '26000' || (code === '0A000' && message.startsWith('cached plan'))) {
     return new StalePlan('a prepared statement is out of date', { cause: failure });
   }

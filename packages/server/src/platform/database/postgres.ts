@@ -14,7 +14,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Client, type ClientConfig } from 'pg';
 import { Circuit } from './circuit.ts';
-import { attemptsFor, Connection, type ObserveStatement, transactionOn } from './connection.ts';
+import { Connection, isRepeatable, type ObserveStatement, transactionOn } from './connection.ts';
 import {
   type Database,
   DatabaseUnavailable,
@@ -48,6 +48,7 @@ export interface PostgresOptions {
 }
 
 const tickMs = 25;
+const attemptsMax = 3;
 const waitingMax = 1_000;
 
 export async function openPostgres(options: PostgresOptions): Promise<Database> {
@@ -175,9 +176,8 @@ class PostgresDatabase implements Database {
       try {
         return await call();
       } catch (failure) {
-        const attemptsMax = attemptsFor(failure);
-        if (attemptsMax === 1) throw failure;
-        if (attempt >= attemptsMax) throw new DatabaseUnavailable('deadline', { cause: failure });
+        if (!isRepeatable(failure)) throw failure;
+        if (attempt === attemptsMax) throw new DatabaseUnavailable('deadline', { cause: failure });
         await sleep(this.#options.random() * 30 * attempt);
       }
     }
