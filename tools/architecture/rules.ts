@@ -32,6 +32,7 @@ const packageEnters: Readonly<Record<string, readonly string[]>> = {
 /** Modules of Node without I/O, clock or randomness of their own (the functions that have them are looked for by name). */
 const pureModules = ['node:buffer', 'node:crypto', 'node:net', 'node:url', 'node:util'];
 const adapter = /\.(local|redis|postgres)\.ts$/;
+const worker = /(^|[.-])worker\.ts$/;
 const testing = /\.(test|contract)\.ts$/;
 const clocks = /\bDate\.now\(|\bnew Date\(\)|\bperformance\.now\(|\bhrtime\b/;
 const randomness = /\brandom(Bytes|UUID|Int|FillSync)\(|\bgetRandomValues\(/;
@@ -63,7 +64,7 @@ const rankOf = (room: string): number => roomGroups.findIndex((group) => group.i
 const isFrontDoor = (place: Place): boolean => place.path.endsWith(`/src/${place.room}/index.ts`);
 const isTop = (place: Place, ...names: readonly string[]): boolean => place.room === '' && names.includes(place.name);
 /** The roots: they put the rooms together, so they may enter all of them. */
-const isRoot = (place: Place): boolean => isTop(place, 'service.ts') || place.room === 'cli';
+const isRoot = (place: Place): boolean => isTop(place, 'service.ts', 'core.ts') || place.room === 'cli';
 
 function packageProblem(from: Place, { specifier }: Import): string | undefined {
   const match = /^@auth-service\/([^/]+)(\/.*)?$/.exec(specifier);
@@ -89,7 +90,7 @@ function suffixProblem({ from, to, by }: Edge): string | undefined {
   }
   if (to.name.endsWith('.route.ts') && !isTop(from, 'routes.ts')) return 'only routes.ts imports routes';
   if (adapter.test(to.name) && !isRoot(from) && !(from.room === to.room && isFrontDoor(from)))
-    return 'only service.ts imports adapters';
+    return 'only service.ts and core.ts import adapters';
   return undefined;
 }
 
@@ -98,6 +99,7 @@ function topProblem(from: Place, to: Place): string | undefined {
   if (to.room === '') {
     const allowed: Readonly<Record<string, boolean>> = {
       'settings.ts': from.room === '' || from.room === 'cli',
+      'core.ts': isTop(from, 'service.ts') || from.room === 'cli',
       'service.ts': isTop(from, 'main.ts', 'index.ts') || from.room === 'cli',
       'routes.ts': isTop(from, 'service.ts', 'index.ts') || from.room === 'cli',
       'main.ts': false,
@@ -129,8 +131,8 @@ function roomProblem({ from, to }: Edge): string | undefined {
 
 /** What the core may not do of its own: it is handed clock, randomness and environment. */
 function ambientProblems(place: Place, source: string): readonly string[] {
-  const handed = !place.room.startsWith('platform/') && place.room !== 'cli' && !isTop(place, 'main.ts');
-  const runsAlone = place.room === 'cli' || isTop(place, 'main.ts') || place.name.endsWith('.worker.ts');
+  const runsAlone = place.room === 'cli' || isTop(place, 'main.ts') || worker.test(place.name);
+  const handed = !place.room.startsWith('platform/') && !runsAlone;
   return source.split('\n').flatMap((text, index) => {
     const code = /^\s*(\*|\/\/|\/\*)/.test(text) ? '' : text.replace(/\s\/\/ .*$/, '');
     const at = `${place.path}:${index + 1}: `;
