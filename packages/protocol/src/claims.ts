@@ -11,7 +11,8 @@ export type Acr = 'aal1' | 'aal2';
 /** Times are seconds since 1970 (NumericDate, RFC 7519 section 2). */
 export interface AccessTokenClaims {
   readonly iss: string;
-  readonly aud: string;
+  /** One audience, or several (RFC 7519 section 4.1.3). */
+  readonly aud: string | readonly string[];
   readonly sub: string;
   readonly client_id: string;
   /** Session id. */

@@ -1,0 +1,56 @@
+/**
+ * Whether this process may still say "valid": it has proved, at most `maxStalenessMs` ago, that it knew every revocation.
+ *
+ * Counted on the monotonic clock from **before** the confirming request was sent. The wall clock is compared as well, because a
+ * monotonic clock may stand still while a machine is suspended; only its advance on this machine counts. Everything doubtful is
+ * stale: never confirmed, invalidated, a clock that ran backwards.
+ */
+export interface Moment {
+  readonly monotonicMs: number;
+  readonly wallMs: number;
+}
+
+export interface Freshness {
+  /** Now, on both clocks: take it before a confirming request is sent. */
+  moment(): Moment;
+  /** Everything that was committed when `sent` was taken is known. An older one than the last changes nothing. */
+  confirm(sentAtMonotonicMs: number, sentAtWallMs: number): void;
+  /** Stale from now on, until something sent after this call is confirmed. */
+  invalidate(): void;
+  isFresh(): boolean;
+  /** Milliseconds since the last confirmation was sent; `Infinity` when there is none. */
+  lagMs(): number;
+}
+
+const never = Number.NEGATIVE_INFINITY;
+
+export function createFreshness(deps: {
+  readonly monotonicNow: () => number;
+  readonly wallNow: () => number;
+  readonly maxStalenessMs: number;
+}): Freshness {
+  const { monotonicNow, wallNow, maxStalenessMs } = deps;
+  if (!(maxStalenessMs > 0)) throw new TypeError('maxStalenessMs must be more than 0');
+  let monotonicMs = never;
+  let wallMs = never;
+  let invalidatedAt = never;
+
+  return {
+    moment: () => ({ monotonicMs: monotonicNow(), wallMs: wallNow() }),
+    confirm(sentAtMonotonicMs, sentAtWallMs) {
+      if (!(sentAtMonotonicMs >= invalidatedAt) || !(sentAtMonotonicMs >= monotonicMs)) return;
+      monotonicMs = sentAtMonotonicMs;
+      wallMs = sentAtWallMs;
+    },
+    invalidate() {
+      invalidatedAt = monotonicNow();
+      monotonicMs = never;
+      wallMs = never;
+    },
+    isFresh() {
+      const elapsed = monotonicNow() - monotonicMs;
+      return elapsed >= 0 && elapsed < maxStalenessMs && wallNow() - wallMs < maxStalenessMs;
+    },
+    lagMs: () => monotonicNow() - monotonicMs,
+  };
+}

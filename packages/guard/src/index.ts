@@ -1,0 +1,29 @@
+/**
+ * Guard: verifies access tokens and holds the revocations that are in force, without I/O. The service protects its own routes
+ * with it. What reads the ledger, here or over the network, drives a `Subscriber`; the rest follows:
+ *
+ *   subscriber ──▶ replica, freshness ──▶ verifier
+ */
+export { signCompact } from './compact.ts';
+export { createFreshness, type Freshness, type Moment } from './freshness.ts';
+export { createKeySet, type KeySet, type VerificationKey } from './keys.ts';
+export { createReplica, type Replica, type Replica as RevocationReplica } from './replica.ts';
+export {
+  type Attempt,
+  type Completion,
+  type Cursor,
+  createSubscriber,
+  type LedgerRead,
+  type Subscriber,
+} from './subscriber.ts';
+export {
+  type CacheEntry,
+  createVerifier,
+  type RefusalDetail,
+  type RefusalReason,
+  type Refused,
+  type Verified,
+  type Verifier,
+  type VerifierFigures,
+  type VerifierSettings,
+} from './verify.ts';
