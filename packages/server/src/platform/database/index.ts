@@ -8,4 +8,15 @@
 export { DataDirInUse } from './data-dir-lock.ts';
 export * from './database.ts';
 export { type EmbeddedDatabase, type EmbeddedOptions, openEmbedded } from './embedded.ts';
+export {
+  type MigrateOptions,
+  type Migration,
+  MigrationChanged,
+  type MigrationStatus,
+  migrate,
+  migrationStatus,
+  SchemaNewer,
+} from './migrate.ts';
+export { type DatabaseOptions, openDatabase } from './open.ts';
 export { openPostgres, type PostgresOptions, type SslMode } from './postgres.ts';
+export { checkPostgresSettings, type PostgresSettings } from './settings-check.ts';
