@@ -32,7 +32,7 @@ export function renderDocsPage(document: OpenApiDocument): DocsPage {
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
-<title>${escape(title)} API reference</title>
+<title>${escaped(title)} API reference</title>
 <style>${docsStyle}</style>
 </head>
 <body>
@@ -75,18 +75,18 @@ function navigation(document: OpenApiDocument, operations: readonly Operation[],
       .filter((one) => one.tag === tag['name'])
       .map(
         (one) =>
-          `<li><a href="#${escape(one.id)}">${badge(one.method)}<span class="path">${breakable(shortPath(one.path))}</span></a></li>`,
+          `<li><a href="#${escaped(one.id)}">${badge(one.method)}<span class="path">${breakable(shortPath(one.path))}</span></a></li>`,
       );
-    return `<h2>${escape(heading(tag))}</h2><ul>${items.join('')}</ul>`;
+    return `<h2>${escaped(heading(tag))}</h2><ul>${items.join('')}</ul>`;
   });
-  return `<nav aria-label="Contents"><a class="name" href="#content">${escape(title)}</a>${groups.join('')}
+  return `<nav aria-label="Contents"><a class="name" href="#content">${escaped(title)}</a>${groups.join('')}
 <h2>Errors</h2><ul><li><a href="#errors">All codes</a></li></ul></nav>`;
 }
 
 function introduction(document: OpenApiDocument, title: string): string {
   const { version, description } = document.info;
-  return `<header><h1>${escape(title)} API</h1>
-<p class="version">Version ${escape(String(version))} · <a href="/openapi.json">OpenAPI 3.1 document</a></p>
+  return `<header><h1>${escaped(title)} API</h1>
+<p class="version">Version ${escaped(String(version))} · <a href="/openapi.json">OpenAPI 3.1 document</a></p>
 ${typeof description === 'string' ? prose(description) : ''}
 <p>Bodies and answers are JSON in UTF-8, members in <code>snake_case</code>. Times are RFC 3339 in UTC, ids are UUIDs.
 Errors are <code>application/problem+json</code> (RFC 9457) with a stable <code>code</code>. Every answer names its request in
@@ -96,7 +96,7 @@ Errors are <code>application/problem+json</code> (RFC 9457) with a stable <code>
 function section(document: OpenApiDocument, tag: JsonObject, operations: readonly Operation[]): string {
   const mine = operations.filter((one) => one.tag === tag['name']);
   const told = typeof tag['description'] === 'string' ? prose(tag['description']) : '';
-  return `<section><h2>${escape(heading(tag))}</h2>${told}${mine.map((one) => article(document, one)).join('\n')}</section>`;
+  return `<section><h2>${escaped(heading(tag))}</h2>${told}${mine.map((one) => article(document, one)).join('\n')}</section>`;
 }
 
 function article(document: OpenApiDocument, operation: Operation): string {
@@ -104,8 +104,8 @@ function article(document: OpenApiDocument, operation: Operation): string {
   const description = node['description'];
   const body = bodySchema(node);
   const parameters = (node['parameters'] ?? []) as readonly JsonObject[];
-  return `<article class="operation" id="${escape(id)}">
-<div class="head"><h3 class="line">${badge(method)}<a class="path" href="#${escape(id)}">${breakable(path)}</a></h3>
+  return `<article class="operation" id="${escaped(id)}">
+<div class="head"><h3 class="line">${badge(method)}<a class="path" href="#${escaped(id)}">${breakable(path)}</a></h3>
 <p class="summary">${inline(String(node['summary']))}</p>${facts(node)}</div>
 <div class="columns"><div>
 ${typeof description === 'string' ? prose(description) : ''}
@@ -123,9 +123,9 @@ function facts(node: JsonObject): string {
   else if ('bearer' in (security[0] ?? {})) items.push('Bearer access token');
   else items.push('Operations token, or a near address');
   const permission = node['x-required-permission'];
-  if (typeof permission === 'string') items.push(`Permission <code>${escape(permission)}</code>`);
+  if (typeof permission === 'string') items.push(`Permission <code>${escaped(permission)}</code>`);
   const limit = node['x-rate-limit-policy'];
-  if (typeof limit === 'string') items.push(`Rate limit <code>${escape(limit)}</code>`);
+  if (typeof limit === 'string') items.push(`Rate limit <code>${escaped(limit)}</code>`);
   return `<ul class="facts">${items.map((item) => `<li>${item}</li>`).join('')}</ul>`;
 }
 
@@ -138,8 +138,8 @@ function parameterTable(parameters: readonly JsonObject[]): string {
   const rows = parameters.map((one) => {
     const told = typeof one['description'] === 'string' ? inline(one['description']) : '';
     const schema = one['schema'] as JsonObject;
-    return `<tr><td><code>${escape(String(one['name']))}</code>${requiredMark(one['required'] === true)}</td>
-<td><span class="type">${escape(String(one['in']))}, ${escape(typeName(schema))}</span> ${told}</td></tr>`;
+    return `<tr><td><code>${escaped(String(one['name']))}</code>${requiredMark(one['required'] === true)}</td>
+<td><span class="type">${escaped(String(one['in']))}, ${escaped(typeName(schema))}</span> ${told}</td></tr>`;
   });
   return `<div class="scroll"><table><tbody>${rows.join('')}</tbody></table></div>`;
 }
@@ -147,7 +147,7 @@ function parameterTable(parameters: readonly JsonObject[]): string {
 /** The members of an object schema, nested ones by dotted name; other schemas by their type. */
 function fieldTable(document: OpenApiDocument, schema: JsonObject): string {
   const rows = fieldRows(document, schema, '', 0);
-  if (rows.length === 0) return `<p class="type">${escape(typeName(resolve(document, schema)))}</p>`;
+  if (rows.length === 0) return `<p class="type">${escaped(typeName(resolve(document, schema)))}</p>`;
   return `<div class="scroll"><table><tbody>${rows.join('')}</tbody></table></div>`;
 }
 
@@ -157,15 +157,15 @@ function fieldRows(document: OpenApiDocument, schema: JsonObject, prefix: string
   if (Array.isArray(variants) && depth === 0) {
     return variants.flatMap((variant: JsonObject) => {
       const title = String(resolve(document, variant)['title'] ?? 'one of');
-      return [`<tr><th colspan="2">${escape(title)}</th></tr>`, ...fieldRows(document, variant, prefix, 1)];
+      return [`<tr><th colspan="2">${escaped(title)}</th></tr>`, ...fieldRows(document, variant, prefix, 1)];
     });
   }
   const required = new Set((node['required'] ?? []) as readonly string[]);
   return Object.entries((node['properties'] ?? {}) as JsonObject).flatMap(([name, value]) => {
     const property = resolve(document, value as JsonObject);
     const told = typeof property['description'] === 'string' ? inline(property['description']) : '';
-    const row = `<tr><td><code>${escape(prefix + name)}</code>${requiredMark(required.has(name))}</td>
-<td><span class="type">${escape(typeName(property, document))}</span> ${told}</td></tr>`;
+    const row = `<tr><td><code>${escaped(prefix + name)}</code>${requiredMark(required.has(name))}</td>
+<td><span class="type">${escaped(typeName(property, document))}</span> ${told}</td></tr>`;
     const items = property['items'] as JsonObject | undefined;
     const inner = property['type'] === 'array' && items !== undefined ? resolve(document, items) : property;
     const mark = inner === property ? '.' : '[].';
@@ -227,7 +227,7 @@ function answerBlock(
   const told = isAnswer ? inline(String(response['description'])) : '';
   const names = codes.map((code) => `<code>${code}</code>`).join(' ');
   const tables = good.map(([, one]) => fieldTable(document, (one as JsonObject)['schema'] as JsonObject));
-  const meanings = codes.map((code) => `<dt><code>${code}</code></dt><dd>${escape(errorTable[code].title)}.</dd>`);
+  const meanings = codes.map((code) => `<dt><code>${code}</code></dt><dd>${escaped(errorTable[code].title)}.</dd>`);
   const list = meanings.length === 0 ? '' : `<dl class="codes">${meanings.join('')}</dl>`;
   const mark = Number(status) < 400 ? 'ok' : 'bad';
   const line = `<span class="status ${mark}">${status}</span> ${told} ${names}`;
@@ -242,7 +242,7 @@ function problemCodes(content: JsonObject): readonly ErrorCode[] {
 
 function samples(document: OpenApiDocument, operation: Operation, body: JsonObject | undefined): string {
   const { node } = operation;
-  const request = `<h4>Request</h4><pre tabindex="0"><code>${escape(curl(document, operation, body))}</code></pre>`;
+  const request = `<h4>Request</h4><pre tabindex="0"><code>${escaped(curl(document, operation, body))}</code></pre>`;
   const [status, value] = Object.entries(node['responses'] as JsonObject)[0] ?? [];
   if (status === undefined) return request;
   const content = (resolve(document, value as JsonObject)['content'] ?? {}) as JsonObject;
@@ -252,7 +252,7 @@ function samples(document: OpenApiDocument, operation: Operation, body: JsonObje
   const schema = json?.['schema'] as JsonObject | undefined;
   if (json === undefined || schema === undefined || schema['type'] === 'string') return request;
   const example = JSON.stringify(json['example'] ?? exampleOf(document, schema), null, 2);
-  return `${request}<h4>Answer ${escape(status)}</h4><pre tabindex="0"><code>${escape(example)}</code></pre>`;
+  return `${request}<h4>Answer ${escaped(status)}</h4><pre tabindex="0"><code>${escaped(example)}</code></pre>`;
 }
 
 function curl(document: OpenApiDocument, { node, method, path }: Operation, body: JsonObject | undefined): string {
@@ -275,26 +275,26 @@ function curl(document: OpenApiDocument, { node, method, path }: Operation, body
 function errorSection(): string {
   const rows = Object.entries(errorTable).map(
     ([code, { status, title }]) =>
-      `<tr><td><code>${escape(code)}</code></td><td class="status">${status}</td><td>${escape(title)}.</td></tr>`,
+      `<tr><td><code>${escaped(code)}</code></td><td class="status">${status}</td><td>${escaped(title)}.</td></tr>`,
   );
   return `<section id="errors"><h2>Errors</h2><p>The <code>code</code> is stable; the texts may change.</p>
 <div class="scroll"><table><thead><tr><th>Code</th><th>Status</th><th>Meaning</th></tr></thead><tbody>${rows.join('')}</tbody></table></div></section>`;
 }
 
 const badge = (method: string): string =>
-  `<span class="method ${escape(method)}">${escape(method.toUpperCase())}</span>`;
+  `<span class="method ${escaped(method)}">${escaped(method.toUpperCase())}</span>`;
 const heading = (tag: JsonObject): string => {
   const name = String(tag['name']);
   return name.charAt(0).toUpperCase() + name.slice(1);
 };
 const shortPath = (path: string): string => path.replace(/^\/api/, '');
 /** Long paths may break after a slash. */
-const breakable = (path: string): string => escape(path).replaceAll('/', '/<wbr>');
+const breakable = (path: string): string => escaped(path).replaceAll('/', '/<wbr>');
 const prose = (words: string): string => `<p>${inline(words)}</p>`;
 /** Text with `code` in backticks. */
-const inline = (words: string): string => escape(words).replaceAll(/`([^`]+)`/g, '<code>$1</code>');
+const inline = (words: string): string => escaped(words).replaceAll(/`([^`]+)`/g, '<code>$1</code>');
 
-function escape(words: string): string {
+function escaped(words: string): string {
   return words
     .replaceAll('&', '&amp;')
     .replaceAll('<', '&lt;')

@@ -4,6 +4,10 @@
  *
  * Duplicates are found without a parser of our own: each member of the text has one colon outside strings, and each
  * member of the value one key; they differ in number exactly when a member was given twice.
+ *
+ * Names are written without escapes. This API has no name that needs one, and `JSON.parse` cannot be trusted with them:
+ * in Node 24 (V8 13.6), after `{"a":1,"\\":2}` was parsed once, `{"a":1,"\u0062":2}` gets a member `\` instead of
+ * `b`, so that an escaped duplicate would go unseen. There the text is refused whole.
  */
 import { Buffer, isUtf8 } from 'node:buffer';
 
@@ -28,7 +32,8 @@ export function parseJson(bytes: Uint8Array, limits: JsonLimits = jsonLimits): P
   if (!isUtf8(bytes)) return refused('The body is not UTF-8.');
   const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('utf8');
   const members = countMembers(text, limits.depthMax);
-  if (members === undefined) return refused(`The body is nested deeper than ${limits.depthMax} levels.`);
+  if (members === 'too_deep') return refused(`The body is nested deeper than ${limits.depthMax} levels.`);
+  if (members === 'escaped_name') return refused('The body has a member name that is written with escapes.');
   let value: unknown;
   try {
     value = JSON.parse(text);
@@ -43,25 +48,30 @@ export function parseJson(bytes: Uint8Array, limits: JsonLimits = jsonLimits): P
   return { ok: true, value };
 }
 
-/** Colons outside strings; `undefined` when nested too deep. Text that is no JSON gets any number: it is refused after. */
-function countMembers(text: string, depthMax: number): number | undefined {
+/** Colons outside strings. Text that is no JSON gets any number: it is refused after. */
+function countMembers(text: string, depthMax: number): number | 'too_deep' | 'escaped_name' {
   let colons = 0;
   let depth = 0;
+  let escaped = false;
   for (let at = 0; at < text.length; at += 1) {
     switch (text.charCodeAt(at)) {
-      case 0x22: // "
-        at = endOfString(text, at);
+      case 0x22: {
+        const end = endOfString(text, at);
+        escaped = end < 0;
+        at = Math.abs(end);
         break;
-      case 0x3a: // :
+      }
+      case 0x3a: // A colon: the string before it was a name.
+        if (escaped) return 'escaped_name';
         colons += 1;
         break;
-      case 0x7b: // {
-      case 0x5b: // [
+      case 0x7b:
+      case 0x5b:
         depth += 1;
-        if (depth > depthMax) return undefined;
+        if (depth > depthMax) return 'too_deep';
         break;
-      case 0x7d: // }
-      case 0x5d: // ]
+      case 0x7d:
+      case 0x5d:
         depth -= 1;
         break;
     }
@@ -69,14 +79,17 @@ function countMembers(text: string, depthMax: number): number | undefined {
   return colons;
 }
 
-/** Where the string that opens at `start` closes; the end of the text when it does not. */
+/** Where the string that opens at `start` closes (the end of the text when it does not); negative if it has an escape. */
 function endOfString(text: string, start: number): number {
+  let sign = 1;
   for (let at = start + 1; at < text.length; at += 1) {
     const unit = text.charCodeAt(at);
-    if (unit === 0x5c) at += 1;
-    else if (unit === 0x22) return at;
+    if (unit === 0x5c) {
+      sign = -1;
+      at += 1;
+    } else if (unit === 0x22) return sign * at;
   }
-  return text.length;
+  return sign * text.length;
 }
 
 /** Depth was bounded before, so recursion is. */
