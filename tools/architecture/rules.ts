@@ -32,8 +32,9 @@ const packageEnters: Readonly<Record<string, readonly string[]>> = {
 /** Modules of Node without I/O, clock or randomness of their own (the functions that have them are looked for by name). */
 const pureModules = ['node:buffer', 'node:crypto', 'node:net', 'node:url', 'node:util'];
 const adapter = /\.(local|redis|postgres)\.ts$/;
-const worker = /(^|[.-])worker\.ts$/;
-const testing = /\.(test|contract)\.ts$/;
+/** Programs of their own: worker threads, and scripts that make a file of the room. */
+const program = /(^|[.-])(worker|make)\.ts$/;
+const testing = /(\.(test|contract)|\/testing)\.ts$/;
 const clocks = /\bDate\.now\(|\bnew Date\(\)|\bperformance\.now\(|\bhrtime\b/;
 const randomness = /\brandom(Bytes|UUID|Int|FillSync)\(|\bgetRandomValues\(/;
 
@@ -131,13 +132,13 @@ function roomProblem({ from, to }: Edge): string | undefined {
 
 /** What the core may not do of its own: it is handed clock, randomness and environment. */
 function ambientProblems(place: Place, source: string): readonly string[] {
-  const runsAlone = place.room === 'cli' || isTop(place, 'main.ts') || worker.test(place.name);
-  const handed = !place.room.startsWith('platform/') && !runsAlone;
+  const runsAlone = place.room === 'cli' || isTop(place, 'main.ts') || program.test(place.name);
+  const handed = !place.room.startsWith('platform/') && !runsAlone && !isTop(place, 'service.ts');
   return source.split('\n').flatMap((text, index) => {
     const code = /^\s*(\*|\/\/|\/\*)/.test(text) ? '' : text.replace(/\s\/\/ .*$/, '');
     const at = `${place.path}:${index + 1}: `;
     return [
-      ...(!runsAlone && (/\bprocess\.[a-z]/.test(code) || code.includes("'node:process'"))
+      ...(!runsAlone && (/\bprocess\.(?!pid\b)[a-z]/.test(code) || code.includes("'node:process'"))
         ? [`${at}only main.ts and cli touch process`]
         : []),
       ...(handed && clocks.test(code) ? [`${at}the clock is a parameter`] : []),
@@ -230,7 +231,7 @@ export function inspect(files: ReadonlyMap<string, string>): Findings {
       if (test || to === undefined || to.package !== from.package) continue;
       const edge: Edge = { from, to, by };
       edges.push(edge);
-      if (testing.test(to.name)) tell('code does not import tests');
+      if (testing.test(to.path)) tell('code does not import tests');
       if (from.package === 'server') tell(suffixProblem(edge) ?? roomProblem(edge));
     }
   }
