@@ -1,0 +1,77 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { argon2idParameters, dummyHash, isImportableHash, needsRehash, parseEncodedHash } from './encoding.rule.ts';
+
+const salt = 'E/e/2AOhqM5W/KJTFQzLce';
+const digest = 'WFPIZKtDDTriqWwlmRFfHiOTeheAZWe';
+const keyed = (cost: number): string => `$bcrypt-sha256$v=2,t=2b,r=${cost}$${salt}$${digest}`;
+const plain = (cost: string, version = '2b'): string => `$${version}$${cost}$${salt}${digest}`;
+const argon2 = (parameters: string): string => `$argon2id$v=19$${parameters}$${'A'.repeat(22)}$${'B'.repeat(43)}`;
+const owasp = 'm=19456,t=2,p=1';
+
+describe('encoded hashes', () => {
+  test('PWD-09 known formats are read within bounds of cost, all else is unknown', () => {
+    for (const known of [keyed(4), keyed(16), plain('10'), plain('12', '2a'), plain('12', '2y'), argon2(owasp)]) {
+      assert.notEqual(parseEncodedHash(known), undefined, known);
+    }
+    const unknown = [
+      '',
+      '$1$salt$digest',
+      keyed(3),
+      keyed(17),
+      keyed(31),
+      plain('03'),
+      plain('17'),
+      plain('31'),
+      plain('12', '2x'),
+      keyed(12).slice(0, -1),
+      `${keyed(12)}\n`,
+      keyed(12).replace('v=2', 'v=1'),
+      keyed(12).replace('t=2b', 't=2a'),
+      argon2('m=4194304,t=2,p=1'),
+      argon2('m=262144,t=5,p=1'),
+      argon2('m=19456,t=0,p=1'),
+      argon2('m=19456,t=2,p=17'),
+      argon2('m=4,t=2,p=1'),
+      argon2(owasp).replace('argon2id', 'argon2i'),
+      argon2(owasp).replace('v=19', 'v=16'),
+    ];
+    for (const text of unknown) assert.equal(parseEncodedHash(text), undefined, text);
+  });
+
+  test('PWD-09 an import needs a cost that is worth something', () => {
+    for (const fine of [plain('10'), keyed(12), argon2(owasp), argon2('m=7168,t=5,p=1')])
+      assert.ok(isImportableHash(fine), fine);
+    for (const weak of [plain('04'), plain('31'), argon2('m=64,t=1,p=1'), argon2('m=4194304,t=2,p=1'), '$1$x$y', '']) {
+      assert.ok(!isImportableHash(weak), weak);
+    }
+  });
+
+  test('a hash is renewed when its algorithm is not the configured one or its cost is lower', () => {
+    const renewed = (encoded: string, algorithm: 'bcrypt' | 'argon2id'): boolean => {
+      const parsed = parseEncodedHash(encoded);
+      assert.ok(parsed);
+      return needsRehash(parsed, { algorithm, bcryptCost: 12 });
+    };
+    assert.equal(renewed(keyed(12), 'bcrypt'), false);
+    assert.equal(renewed(keyed(13), 'bcrypt'), false);
+    assert.equal(renewed(keyed(11), 'bcrypt'), true);
+    assert.equal(renewed(plain('12'), 'bcrypt'), true);
+    assert.equal(renewed(argon2(owasp), 'bcrypt'), true);
+    assert.equal(renewed(argon2(owasp), 'argon2id'), false);
+    assert.equal(renewed(argon2('m=19456,t=1,p=1'), 'argon2id'), true);
+    assert.equal(renewed(argon2('m=7168,t=5,p=1'), 'argon2id'), true);
+    assert.equal(renewed(keyed(12), 'argon2id'), true);
+  });
+
+  test("nobody's hash is well-formed and current", () => {
+    for (const algorithm of ['bcrypt', 'argon2id'] as const) {
+      for (const fill of [0, 77, 255]) {
+        const current = { algorithm, bcryptCost: 11 };
+        const parsed = parseEncodedHash(dummyHash(current, Buffer.alloc(64, fill)));
+        assert.ok(parsed && !needsRehash(parsed, current));
+      }
+    }
+    assert.equal(argon2idParameters.memoryKib, 19_456);
+  });
+});
