@@ -11,8 +11,16 @@ import { baseHeaders } from './security-headers.ts';
 /** The answer that a socket is working on, so that an error behind it does not answer in its place. */
 export const currentResponse = Symbol('the response in work on this socket');
 
+/** Set on a response whose request was answered as a client error. */
+export const answeredRaw = Symbol('the request of this response was answered as a client error');
+
+export interface TrackedResponse extends ServerResponse {
+  [answeredRaw]?: true;
+}
+
 export interface TrackedSocket extends Duplex {
-  [currentResponse]?: ServerResponse;
+  [currentResponse]?: TrackedResponse;
+  readonly bytesRead?: number;
 }
 
 export interface ClientErrorOptions {
@@ -38,7 +46,8 @@ export function createClientErrorHandler(
   options: ClientErrorOptions,
 ): (error: NodeJS.ErrnoException, socket: Duplex) => void {
   return (error, socket: TrackedSocket) => {
-    if (error.code === 'ECONNRESET' || !socket.writable) {
+    // `HPE_INVALID_EOF_STATE`: the client left in the middle of its request.
+    if (error.code === 'ECONNRESET' || error.code === 'HPE_INVALID_EOF_STATE' || !socket.writable) {
       socket.destroy();
       return;
     }
@@ -50,7 +59,10 @@ export function createClientErrorHandler(
       current.once('finish', answer);
       current.once('close', () => socket.destroy());
     } else if (current.headersSent) socket.destroy();
-    else answer();
+    else {
+      current[answeredRaw] = true;
+      answer();
+    }
   };
 }
 

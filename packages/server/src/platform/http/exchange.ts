@@ -5,6 +5,7 @@
 import { Buffer } from 'node:buffer';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { bodyHeaders } from './body.ts';
+import { answeredRaw, type TrackedResponse } from './client-errors.ts';
 import { createCors } from './cors.ts';
 import { defaultLimits, type HttpLimits, type HttpOptions } from './options.ts';
 import { makeProblem } from './problem.ts';
@@ -137,7 +138,7 @@ export function createWire(options: HttpOptions, isClosing: () => boolean): Wire
     drop: (exchange) => {
       if (exchange.answered) return;
       exchange.answered = true;
-      record(exchange, 499);
+      if ((exchange.response as TrackedResponse)[answeredRaw] === undefined) record(exchange, 499);
     },
   };
 }

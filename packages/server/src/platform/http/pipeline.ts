@@ -263,6 +263,7 @@ class DeadlinePassed extends Error {
 function withDeadline<T>(work: Promise<T>, deadlineMs: number): Promise<T> {
   return new Promise((resolve, reject) => {
     const timer = setTimeout(() => reject(new DeadlinePassed(`no answer after ${deadlineMs} ms`)), deadlineMs);
+    timer.unref();
     work.then(
       (value) => {
         clearTimeout(timer);

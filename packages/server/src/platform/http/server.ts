@@ -181,9 +181,8 @@ function takeFastPath(
 ): boolean {
   const { fastPath } = options;
   if (fastPath === undefined || request.url !== fastPath.path || request.method !== fastPath.method) return false;
-  // Headers that change what an answer carries are the full path's business.
-  const { headers } = request;
-  if (headers.origin !== undefined || headers['x-request-id'] !== undefined) return false;
+  // What an origin may read is the full path's business.
+  if (request.headers.origin !== undefined) return false;
   if (formOf(request, wire) !== undefined) return false;
   const exchange: Exchange = wire.open(request, response);
   if (exchange.expectsContinue) return false;
@@ -242,6 +241,11 @@ async function openListener(
     request[expectsContinue] = true;
     handler(request, response);
   });
+  const sockets = new Set<TrackedSocket>();
+  server.on(pair === undefined ? 'connection' : 'secureConnection', (socket: TrackedSocket) => {
+    sockets.add(socket);
+    socket.once('close', () => sockets.delete(socket));
+  });
   // An expectation that we do not know may be ignored (RFC 9110 section 10.1.1).
   server.on('checkExpectation', handler);
   await new Promise<void>((resolve, reject) => {
@@ -262,12 +266,16 @@ async function openListener(
     url: `${pair === undefined ? 'http' : 'https'}://${host}:${port}`,
     close: (timeoutMs) => {
       unwatch?.();
-      return closeServer(server, timeoutMs);
+      return closeServer(server, sockets, timeoutMs);
     },
   };
 }
 
-function closeServer(server: Server | HttpsServer, timeoutMs: number): Promise<void> {
+function closeServer(
+  server: Server | HttpsServer,
+  sockets: ReadonlySet<TrackedSocket>,
+  timeoutMs: number,
+): Promise<void> {
   return new Promise((resolve) => {
     // A kept-alive socket becomes idle when its answer is out: look again until all are gone.
     const sweep = setInterval(() => server.closeIdleConnections(), 50);
@@ -277,6 +285,12 @@ function closeServer(server: Server | HttpsServer, timeoutMs: number): Promise<v
       clearTimeout(cut);
       resolve();
     });
-    server.closeIdleConnections();
+    // Node does not count a connection as idle before its first request.
+    for (const socket of sockets) {
+      if (socket[currentResponse] === undefined && isSilent(socket)) socket.destroy();
+    }
   });
 }
+
+/** Nothing of a request has come; what TLS counts as read is its handshake. */
+const isSilent = (socket: TrackedSocket): boolean => 'encrypted' in socket || socket.bytesRead === 0;
