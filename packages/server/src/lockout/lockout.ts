@@ -7,6 +7,7 @@
  */
 import { createHmac } from 'node:crypto';
 import type { Queryable } from '../platform/database/index.ts';
+import { type Clock, systemClock } from '../platform/time/index.ts';
 import {
   deleteFadedLockouts,
   deleteLockout,
@@ -26,7 +27,7 @@ export interface LockoutOptions extends LockoutLimits {
   readonly waitMs?: number;
   /** Attempts that may wait, over all accounts; 2,000 by default. */
   readonly waitingMax?: number;
-  readonly monotonicMs?: () => number;
+  readonly clock?: Pick<Clock, 'monotonicMs'>;
 }
 
 /** What a check answers. `undecided`: it could not be made, and the attempt counts for nothing. */
@@ -76,7 +77,7 @@ export function createLockout(options: LockoutOptions): Lockout {
   const limits: LockoutLimits = { maxAttempts, durationSeconds };
   const waitMs = options.waitMs ?? waitMsDefault;
   const waitingMax = options.waitingMax ?? waitingMaxDefault;
-  const now = options.monotonicMs ?? (() => performance.now());
+  const clock = options.clock ?? systemClock;
   const lines = new Map<string, Line>();
   let waitingCount = 0;
 
@@ -125,7 +126,7 @@ export function createLockout(options: LockoutOptions): Lockout {
     if (waitingCount >= waitingMax) return Promise.resolve({ kind: 'busy' });
     return new Promise((answer, fail) => {
       waitingCount++;
-      const waiter: Waiter = { deadlineMs: now() + waitMs, answer, fail };
+      const waiter: Waiter = { deadlineMs: clock.monotonicMs() + waitMs, answer, fail };
       const line = lines.get(name);
       if (line !== undefined) {
         line.waiting.push(waiter);
@@ -148,7 +149,7 @@ export function createLockout(options: LockoutOptions): Lockout {
         else if (reservation.kind === 'locked') {
           leave(line, line.waiting.length, (waiter) => waiter.answer(reservation));
         } else {
-          const inTime = line.waiting.findIndex((waiter) => waiter.deadlineMs > now());
+          const inTime = line.waiting.findIndex((waiter) => waiter.deadlineMs > clock.monotonicMs());
           leave(line, inTime === -1 ? line.waiting.length : inTime, (waiter) => waiter.answer(reservation));
           if (line.waiting.length > 0 && !line.decided) await pause(line);
         }

@@ -1,6 +1,7 @@
 /** Hashing and verifying passwords, off the event loop. */
-import { randomBytes } from 'node:crypto';
 import { availableParallelism } from 'node:os';
+import { type Random, systemRandom } from '../platform/random/index.ts';
+import { type Clock, systemClock } from '../platform/time/index.ts';
 import {
   argon2idParameters,
   dummyHash,
@@ -25,6 +26,8 @@ export interface PasswordHasherOptions extends HashParameters {
   readonly observe?: (algorithm: PasswordAlgorithm, seconds: number) => void;
   /** A thread died. It is replaced when it is needed; this is for the log and the restart metric. */
   readonly onWorkerExit?: (error: Error) => void;
+  readonly clock?: Pick<Clock, 'monotonicMs'>;
+  readonly random?: Pick<Random, 'bytes'>;
 }
 
 export type HashResult = { readonly kind: 'hashed'; readonly encoded: string } | { readonly kind: 'overloaded' };
@@ -64,11 +67,12 @@ export function createPasswordHasher(options: PasswordHasherOptions): PasswordHa
   const pool = createWorkerPool({
     workers,
     queueLimit: options.queueLimit ?? workers * queuePerWorker,
+    clock: options.clock ?? systemClock,
     idleMs: options.workerIdleMs ?? workerIdleMsDefault,
     onWorkerExit: options.onWorkerExit ?? (() => undefined),
     observe: (seconds) => options.observe?.(options.algorithm, seconds),
   });
-  const nobodys = parseKnown(dummyHash(options, randomBytes(dummyRandomBytes)));
+  const nobodys = parseKnown(dummyHash(options, (options.random ?? systemRandom).bytes(dummyRandomBytes)));
 
   async function hash(password: string): Promise<HashResult> {
     const normal = normalisePassword(password);

@@ -9,6 +9,7 @@
  * A thread: starting or idle → busy (one job) → idle → … → ended (idle too long, stop) or dead (crash: its job is retried).
  */
 import { Worker } from 'node:worker_threads';
+import type { Clock } from '../platform/time/index.ts';
 import { type HashJob, type HashReply, type HashWorkerData, runHashWorker } from './hash-worker.ts';
 
 export interface PoolOptions {
@@ -16,6 +17,7 @@ export interface PoolOptions {
   /** Jobs that may wait; those being computed are not counted. */
   readonly queueLimit: number;
   readonly idleMs: number;
+  readonly clock: Pick<Clock, 'monotonicMs'>;
   readonly onWorkerExit: (error: Error) => void;
   /** A job was computed, without its wait in the queue. */
   readonly observe: (seconds: number) => void;
@@ -112,7 +114,7 @@ export function createWorkerPool(options: PoolOptions): WorkerPool {
     clearTimeout(thread.idleTimer);
     thread.idleTimer = undefined;
     thread.task = task;
-    task.startedMs = performance.now();
+    task.startedMs = options.clock.monotonicMs();
     // Only a thread at work keeps the process alive.
     thread.worker.ref();
     thread.worker.postMessage(task.job);
@@ -122,7 +124,7 @@ export function createWorkerPool(options: PoolOptions): WorkerPool {
     const task = thread.task;
     thread.task = undefined;
     deathsInARow = 0;
-    if (task !== undefined) options.observe((performance.now() - task.startedMs) / 1000);
+    if (task !== undefined) options.observe((options.clock.monotonicMs() - task.startedMs) / 1000);
     const next = waiting.shift();
     if (next !== undefined) give(thread, next);
     else rest(thread);

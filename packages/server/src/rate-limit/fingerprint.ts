@@ -2,9 +2,12 @@
 
 export type Fingerprint = (space: number, text: string) => readonly [number, number];
 
+export const fingerprintSecretBytes = 8;
+
 /** `space` keeps the fingerprints of one use apart from another's. The answer is reused by the next call. */
-export function createFingerprint(secret: readonly [number, number]): Fingerprint {
-  const [key0, key1] = secret;
+export function createFingerprint(secret: Buffer): Fingerprint {
+  const key0 = secret.readUInt32LE(0);
+  const key1 = secret.readUInt32LE(4);
   const state = new Uint32Array(4);
   const answer: [number, number] = [0, 0];
 

@@ -8,16 +8,16 @@
  *
  * Keys are known by a 64-bit fingerprint under a secret of the process, so that nobody can choose keys that collide.
  */
-import { createFingerprint } from './fingerprint.ts';
+import type { Random } from '../platform/random/index.ts';
+import type { Clock } from '../platform/time/index.ts';
+import { createFingerprint, fingerprintSecretBytes } from './fingerprint.ts';
 import { decide, type RateLimitResult, type RatePolicy } from './policy.rule.ts';
 import type { RateLimiter } from './rate-limit.ts';
 
 export interface LocalRateLimiterOptions {
   readonly policies: Readonly<Record<string, RatePolicy>>;
-  /** Never goes back. */
-  readonly monotonicMs: () => number;
-  /** Two words of 32 bits. */
-  readonly secret: readonly [number, number];
+  readonly clock: Pick<Clock, 'monotonicMs'>;
+  readonly random: Pick<Random, 'bytes'>;
   /** Counters in the table, a power of two; 2^20 by default (16 MiB when all are used). */
   readonly slots?: number;
 }
@@ -36,7 +36,7 @@ export function createLocalRateLimiter(options: LocalRateLimiterOptions): LocalR
   const setMask = slots / ways - 1;
   const fingerprints = new Uint32Array(slots * 2);
   const arrivals = new Float64Array(slots);
-  const fingerprint = createFingerprint(options.secret);
+  const fingerprint = createFingerprint(options.random.bytes(fingerprintSecretBytes));
   const policies = new Map(
     Object.entries(options.policies).map(([name, policy], index) => [name, { policy, index }] as const),
   );
@@ -62,7 +62,7 @@ export function createLocalRateLimiter(options: LocalRateLimiterOptions): LocalR
       const { policy, index } = known;
       const [high, low] = fingerprint(index, key);
       const slot = slotOf(high, low);
-      const decision = decide(policy, arrivals[slot] ?? 0, options.monotonicMs(), cost);
+      const decision = decide(policy, arrivals[slot] ?? 0, options.clock.monotonicMs(), cost);
       arrivals[slot] = decision.arrivalMs;
       const { allowed, remaining, resetSeconds, retryAfterSeconds } = decision;
       return { policy: name, ...policy, allowed, remaining, resetSeconds, retryAfterSeconds };
