@@ -19,6 +19,12 @@ interface Pending {
   readonly reject: (reason: Error) => void;
 }
 
+interface SentQuery {
+  readonly name?: string;
+  readonly text: string;
+  readonly values?: (string | Buffer | null)[];
+}
+
 interface Answer {
   readonly command: string;
   readonly rows: unknown[];
@@ -73,6 +79,12 @@ export class Connection implements Session {
     return rows as R[];
   }
 
+  /** Prepares nothing that outlives the call. */
+  async runUnprepared<P extends readonly unknown[], R>(statement: Statement<P, R>, params: P): Promise<readonly R[]> {
+    const { rows } = await this.#send({ text: statement.text, values: encodeParams(params) }, statement.name);
+    return rows as R[];
+  }
+
   async execute(script: string): Promise<void> {
     await this.#send({ text: script });
   }
@@ -107,14 +119,14 @@ export class Connection implements Session {
     this.destroy(new DatabaseUnavailable('away'));
   }
 
-  #send(query: { name?: string; text: string; values?: (string | Buffer | null)[] }): Promise<Answer> {
+  #send(query: SentQuery, label = query.name ?? 'script'): Promise<Answer> {
     const dead = this.#dead ?? (this.#closing ? new DatabaseUnavailable('away') : undefined);
     if (dead !== undefined) return Promise.reject(new DatabaseUnavailable(dead.reason, { cause: dead }));
     return new Promise((resolve, reject) => {
       const startedAt = performance.now();
       const settle = (failure: Error | undefined) => {
         this.#pending.delete(pending);
-        this.#options.observe?.(query.name ?? 'script', (performance.now() - startedAt) / 1000, failure === undefined);
+        this.#options.observe?.(label, (performance.now() - startedAt) / 1000, failure === undefined);
       };
       const fail = (raw: Error) => {
         const failure = translateFailure(raw);

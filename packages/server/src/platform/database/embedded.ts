@@ -77,6 +77,7 @@ class EmbeddedStore implements EmbeddedDatabase {
   #ticker: NodeJS.Timeout | undefined;
   #tick = 0;
   #sessions = 0;
+  #up = false;
   #closed = false;
 
   constructor(options: EmbeddedOptions, lock: DataDirLock) {
@@ -107,18 +108,23 @@ class EmbeddedStore implements EmbeddedDatabase {
   }
 
   async dedicated(): Promise<DedicatedConnection> {
-    this.#live();
+    if (!this.#up) throw new DatabaseUnavailable('away');
     return { run: (statement, params) => this.run(statement, params), close: async () => undefined };
   }
 
   async session<T>(work: (session: Session) => Promise<T>): Promise<T> {
-    this.#live();
     return this.#turns.take(true, undefined, async () => {
+      const connection = this.#live();
       this.#sessions += 1;
       try {
-        return await work(this.#live());
+        return await work({
+          run: (statement, params) => connection.runUnprepared(statement, params),
+          execute: (script) => connection.execute(script),
+        });
       } finally {
         this.#sessions -= 1;
+        // It may have changed what was prepared before it.
+        if (connection.usable) await this.#renew();
       }
     });
   }
@@ -139,7 +145,7 @@ class EmbeddedStore implements EmbeddedDatabase {
 
   async reopen(): Promise<void> {
     if (this.#closed) throw new DatabaseUnavailable('away', { cause: new Error('the database was closed') });
-    if (this.#connection?.usable === true) return;
+    if (this.#up) return;
     this.#reopening ??= this.#start().finally(() => {
       this.#reopening = undefined;
     });
@@ -149,6 +155,7 @@ class EmbeddedStore implements EmbeddedDatabase {
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
+    this.#up = false;
     this.#turns.refuseAll(new DatabaseUnavailable('away', { cause: new Error('the database was closed') }));
     clearInterval(this.#ticker);
     const worker = this.#worker;
@@ -197,16 +204,18 @@ class EmbeddedStore implements EmbeddedDatabase {
     await ready;
     this.#connection = await this.#connect(worker);
     this.#ticker ??= setInterval(() => this.#watch(), tickMs).unref();
+    this.#up = true;
     this.#options.onState?.('up');
   }
 
   /** The thread died, or its connection did: neither is of use without the other. */
   #lose(worker: Worker, reason: DatabaseUnavailable): void {
     void worker.terminate();
-    if (this.#connection === undefined || this.#closed) return;
-    const connection = this.#connection;
+    if (!this.#up) return;
+    this.#up = false;
+    this.#connection?.destroy(reason);
     this.#connection = undefined;
-    connection.destroy(reason);
+    if (this.#closed) return;
     this.#turns.refuseAll(reason);
     this.#options.onState?.('away');
   }
@@ -226,20 +235,18 @@ class EmbeddedStore implements EmbeddedDatabase {
       return await call();
     } catch (failure) {
       if (!isRepeatable(failure)) throw failure;
-      await this.#renew();
+      await this.session(async () => undefined);
       return await call();
     }
   }
 
   /** There is no other connection to prepare on: both sides of this one forget what they have prepared. */
   async #renew(): Promise<void> {
-    await this.#turns.take(true, undefined, async () => {
-      const [old, worker] = [this.#live(), this.#worker];
-      if (!old.stale || worker === undefined) return;
-      await old.execute('deallocate all');
-      await old.close();
-      this.#connection = await this.#connect(worker);
-    });
+    const [connection, worker] = [this.#live(), this.#worker];
+    if (worker === undefined) return;
+    await connection.execute('rollback; deallocate all');
+    await connection.close();
+    this.#connection = await this.#connect(worker);
   }
 
   async #connect(worker: Worker): Promise<Connection> {

@@ -1,0 +1,165 @@
+-- columns
+audit_events.id uuid not null
+audit_events.time timestamp(3) with time zone not null
+audit_events.type text not null
+audit_events.actor text
+audit_events.target text
+audit_events.ip text
+audit_events.user_agent text
+audit_events.outcome text not null
+audit_events.request_id text
+audit_events.detail jsonb not null default '{}'::jsonb
+audit_pending.event_id uuid not null
+audit_seals.seq bigint not null
+audit_seals.event_id uuid not null
+audit_seals.prev_hash text not null
+audit_seals.hash text not null
+cluster_nodes.incarnation uuid not null
+cluster_nodes.name text not null
+cluster_nodes.address text
+cluster_nodes.version text not null
+cluster_nodes.started_at timestamp with time zone not null
+cluster_nodes.beat_at timestamp with time zone not null
+cluster_nodes.lease_until timestamp with time zone not null
+cluster_nodes.confirmed pg_snapshot
+cluster_nodes.confirmed_epoch text
+cluster_nodes.stats jsonb not null default '{}'::jsonb
+lockouts.key bytea not null
+lockouts.failures integer not null default 0
+lockouts.reserved integer not null default 0
+lockouts.updated_at timestamp with time zone not null default now()
+lockouts.locked_until timestamp with time zone
+revocations.id uuid not null default gen_random_uuid()
+revocations.xid xid8 not null default pg_current_xact_id()
+revocations.kind text not null
+revocations.subject text not null
+revocations.min_epoch bigint not null default 0
+revocations.expires_at timestamp with time zone not null
+revocations.reason text not null
+revocations.actor text
+revocations.created_at timestamp with time zone not null default now()
+roles.name text not null
+roles.description text
+roles.permissions text[] not null
+roles.built_in boolean not null default false
+roles.created_at timestamp with time zone not null default now()
+roles.updated_at timestamp with time zone not null default now()
+schema_migrations.name text not null
+schema_migrations.checksum text not null
+schema_migrations.applied_at timestamp with time zone not null default now()
+sessions.id uuid not null
+sessions.user_id uuid not null
+sessions.counter integer not null default 0
+sessions.rotated_at timestamp with time zone
+sessions.auth_time timestamp with time zone not null
+sessions.amr text[] not null
+sessions.acr text not null
+sessions.ip text
+sessions.user_agent text
+sessions.created_at timestamp with time zone not null default now()
+sessions.last_seen_at timestamp with time zone not null default now()
+sessions.idle_expires_at timestamp with time zone not null
+sessions.expires_at timestamp with time zone not null
+signing_keys.kid text not null
+signing_keys.algorithm text not null
+signing_keys.public_jwk jsonb not null
+signing_keys.private_key bytea not null
+signing_keys.created_at timestamp with time zone not null default now()
+signing_keys.activates_at timestamp with time zone not null
+signing_keys.retires_at timestamp with time zone
+signing_keys.revoked_at timestamp with time zone
+store_meta.key text not null
+store_meta.value text not null
+users.id uuid not null
+users.email text not null
+users.email_key text not null
+users.email_verified boolean not null default false
+users.password_hash text
+users.first_name text
+users.last_name text
+users.roles text[] not null default '{user}'::text[]
+users.permissions text[] not null default '{}'::text[]
+users.status text not null default 'active'::text
+users.epoch bigint not null default 1
+users.device_epoch bigint not null default 1
+users.mfa_enabled boolean not null default false
+users.created_at timestamp with time zone not null default now()
+users.updated_at timestamp with time zone not null default now()
+users.last_login_at timestamp with time zone
+
+-- constraints
+audit_events constraint audit_events_outcome_check CHECK ((outcome = ANY (ARRAY['success'::text, 'failure'::text, 'denied'::text])))
+audit_events constraint audit_events_pkey PRIMARY KEY (id)
+audit_pending constraint audit_pending_pkey PRIMARY KEY (event_id)
+audit_seals constraint audit_seals_event_id_key UNIQUE (event_id)
+audit_seals constraint audit_seals_pkey PRIMARY KEY (seq)
+cluster_nodes constraint cluster_nodes_pkey PRIMARY KEY (incarnation)
+lockouts constraint lockouts_pkey PRIMARY KEY (key)
+revocations constraint revocations_kind_check CHECK ((kind = ANY (ARRAY['token'::text, 'session'::text, 'user'::text, 'key'::text])))
+revocations constraint revocations_pkey PRIMARY KEY (id)
+roles constraint roles_pkey PRIMARY KEY (name)
+schema_migrations constraint schema_migrations_pkey PRIMARY KEY (name)
+sessions constraint sessions_pkey PRIMARY KEY (id)
+sessions constraint sessions_user_id_fkey FOREIGN KEY (user_id) REFERENCES users(id) ON DELETE CASCADE
+signing_keys constraint signing_keys_algorithm_check CHECK ((algorithm = ANY (ARRAY['EdDSA'::text, 'ES256'::text, 'RS256'::text])))
+signing_keys constraint signing_keys_pkey PRIMARY KEY (kid)
+store_meta constraint store_meta_pkey PRIMARY KEY (key)
+users constraint users_email_key UNIQUE (email_key)
+users constraint users_pkey PRIMARY KEY (id)
+users constraint users_status_check CHECK ((status = ANY (ARRAY['active'::text, 'disabled'::text])))
+
+-- indexes
+CREATE UNIQUE INDEX audit_events_pkey ON public.audit_events USING btree (id)
+CREATE UNIQUE INDEX audit_pending_pkey ON public.audit_pending USING btree (event_id)
+CREATE UNIQUE INDEX audit_seals_event_id_key ON public.audit_seals USING btree (event_id)
+CREATE UNIQUE INDEX audit_seals_pkey ON public.audit_seals USING btree (seq)
+CREATE UNIQUE INDEX cluster_nodes_pkey ON public.cluster_nodes USING btree (incarnation)
+CREATE UNIQUE INDEX lockouts_pkey ON public.lockouts USING btree (key)
+CREATE INDEX lockouts_updated_at ON public.lockouts USING btree (updated_at)
+CREATE INDEX revocations_expires_at ON public.revocations USING btree (expires_at)
+CREATE UNIQUE INDEX revocations_pkey ON public.revocations USING btree (id)
+CREATE INDEX revocations_xid ON public.revocations USING btree (xid)
+CREATE UNIQUE INDEX roles_pkey ON public.roles USING btree (name)
+CREATE UNIQUE INDEX schema_migrations_pkey ON public.schema_migrations USING btree (name)
+CREATE UNIQUE INDEX sessions_pkey ON public.sessions USING btree (id)
+CREATE INDEX sessions_user ON public.sessions USING btree (user_id)
+CREATE UNIQUE INDEX signing_keys_pkey ON public.signing_keys USING btree (kid)
+CREATE UNIQUE INDEX store_meta_pkey ON public.store_meta USING btree (key)
+CREATE UNIQUE INDEX users_email_key ON public.users USING btree (email_key)
+CREATE UNIQUE INDEX users_pkey ON public.users USING btree (id)
+CREATE INDEX users_roles ON public.users USING gin (roles)
+
+-- triggers
+CREATE TRIGGER audit_events_append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON public.audit_events FOR EACH STATEMENT EXECUTE FUNCTION refuse_change()
+CREATE TRIGGER audit_seals_append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON public.audit_seals FOR EACH STATEMENT EXECUTE FUNCTION refuse_change()
+
+-- functions
+CREATE OR REPLACE FUNCTION public.refuse_change()
+ RETURNS trigger
+ LANGUAGE plpgsql
+AS $function$
+begin
+  raise exception '% is append-only', tg_table_name using errcode = 'insufficient_privilege';
+end $function$
+CREATE OR REPLACE FUNCTION public.revocations_visible_since(since pg_snapshot)
+ RETURNS SETOF revocations
+ LANGUAGE sql
+ STABLE
+ SET enable_seqscan TO 'off'
+AS $function$
+  select r.* from revocations r
+   where (r.xid >= pg_snapshot_xmax(since) or r.xid = any (array(select pg_snapshot_xip(since))))
+     and r.expires_at > clock_timestamp()
+$function$
+CREATE OR REPLACE FUNCTION public.store_epoch()
+ RETURNS text
+ LANGUAGE sql
+ STABLE
+AS $function$
+  select (select value from store_meta where key = 'store_id')
+    || '/' || substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8)
+    || '/' || extract(epoch from pg_postmaster_start_time())::text
+$function$
+
+-- options
+sessions with (fillfactor=70)
