@@ -52,9 +52,7 @@ describe('the manual clock', () => {
 
 test("the system's monotonic clock does not go back, and its timers fire once", async () => {
   const before = systemClock.monotonicMs();
-  const alive = setInterval(() => {}, 1_000);
   await new Promise<void>((resolve) => systemTimers.after(-5, resolve));
-  clearInterval(alive);
   assert.ok(systemClock.monotonicMs() >= before);
   systemTimers.after(0, () => assert.fail('it was called off'))();
 });

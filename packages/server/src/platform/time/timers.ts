@@ -2,7 +2,7 @@
 export interface Timers {
   /**
    * Calls `run` once, not before `delayMs` have passed; answers the function that calls it off (as often as one likes).
-   * A timer that waits does not keep the process alive.
+   * A timer that waits keeps the process alive.
    */
   after(delayMs: number, run: () => void): () => void;
 }
@@ -13,7 +13,6 @@ const delayMsMax = 2_147_483_647;
 export const systemTimers: Timers = {
   after(delayMs, run) {
     const timer = setTimeout(run, Math.min(Math.max(0, delayMs), delayMsMax));
-    timer.unref();
     return () => clearTimeout(timer);
   },
 };
