@@ -10,8 +10,7 @@ import {
   createVerifier,
   type Freshness,
   type KeySet,
-  type RevocationReplica,
-  type Subscriber,
+  type Replica,
   type Verifier,
 } from '@auth-service/guard';
 import { type Access, createAccess } from './access/index.ts';
@@ -62,10 +61,9 @@ export interface Core {
   readonly keySet: KeySet;
   readonly keys: SigningKeys;
   readonly audit: Audit;
-  readonly replica: RevocationReplica;
+  readonly replica: Replica;
   readonly freshness: Freshness;
   readonly verifier: Verifier;
-  readonly subscriber: Subscriber;
   readonly beat: Beat | null;
   readonly barrier: Barrier;
   readonly revocation: Revocation;
@@ -100,9 +98,8 @@ export function createCore(options: CoreOptions): Core {
   });
 
   const maxStalenessMs = settings.revocationMaxStalenessSeconds * 1_000;
-  const replica = createReplica();
+  const replica = createReplica({ hashKey: random.bytes(16) });
   const freshness = createFreshness({ monotonicNow: clock.monotonicMs, wallNow: clock.wallMs, maxStalenessMs });
-  const subscriber = createSubscriber({ replica, freshness });
   const verifier = createVerifier({
     keys: keySet,
     replica,
@@ -120,7 +117,7 @@ export function createCore(options: CoreOptions): Core {
           db,
           clock,
           node: options.node,
-          subscriber,
+          newSubscriber: () => createSubscriber({ replica, freshness }),
           maxStalenessMs,
           marginMs: leaseMarginMs,
           random: Math.random,
@@ -195,7 +192,6 @@ export function createCore(options: CoreOptions): Core {
     replica,
     freshness,
     verifier,
-    subscriber,
     beat,
     barrier,
     revocation,

@@ -117,7 +117,7 @@ export async function askControl(
       if (frame.kind === 'line') out.line(frame.text);
       else if (frame.kind === 'error') out.error(frame.text);
       else if (frame.kind === 'progress') out.progress(frame.label, frame.done, frame.total);
-      else code = frame.code;
+      else if (frame.kind === 'exit') code = frame.code;
     }
   } catch {
     // The service ended in the middle; said below.

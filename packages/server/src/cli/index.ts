@@ -4,5 +4,5 @@
  */
 export { type CommandOutput, type CommandRooms, exitFailed, exitOk, exitUsage } from './command.ts';
 export { askControl, controlPathMax, openControl } from './control.ts';
-export { helpOf, parseCommand, roomCommands, runCommand, usageOf } from './run.ts';
+export { helpOf, type ParsedCommand, parseCommand, roomCommands, runCommand, usageOf } from './run.ts';
 export { createOutput, readSecret, type Terminal } from './terminal.ts';

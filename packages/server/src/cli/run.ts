@@ -1,6 +1,6 @@
 /** Finds the command that the words name, reads its flags, runs it. Wrong usage is exit code 2 and says how it goes. */
 import { parseArgs } from 'node:util';
-import { type Command, type CommandOutput, type CommandRooms, exitFailed, exitUsage } from './command.ts';
+import { type Command, type CommandOutput, type CommandRooms, exitFailed, exitUsage, type FlagSpec } from './command.ts';
 import { auditCommands, keysCommands, rolesCommands } from './other.commands.ts';
 import { usersCommands } from './users.commands.ts';
 
@@ -62,7 +62,8 @@ export const usageOf = (command: Command): string =>
   [command.name, ...command.positionals.map((one) => `<${one}>`)].join(' ');
 
 export function helpOf(command: Command): string {
-  const flags = Object.entries({ ...command.flags, json: { type: 'boolean' as const, describe: 'Print JSON' } }).map(
+  const common: Readonly<Record<string, FlagSpec>> = { json: { type: 'boolean', describe: 'Print JSON' } };
+  const flags = Object.entries({ ...command.flags, ...common }).map(
     ([flag, spec]) => `  --${flag}${spec.type === 'string' ? ' VALUE' : ''}`.padEnd(28) + spec.describe,
   );
   return [

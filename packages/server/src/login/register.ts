@@ -1,6 +1,6 @@
 /** The registration use case: the rules, the hash, one transaction. The unique index decides who was first. */
 import type { TokenAnswer } from '@auth-service/protocol';
-import { canonicalEmail, insertUser } from '../accounts/index.ts';
+import { canonicalEmail, describeEmailProblem, insertUser } from '../accounts/index.ts';
 import type { Audit, Origin } from '../audit/index.ts';
 import { checkPassword, type PasswordHasher } from '../passwords/index.ts';
 import type { Database } from '../platform/database/index.ts';
@@ -44,7 +44,7 @@ export function createRegister(deps: RegisterDeps): Register {
   return async (command) => {
     const address = canonicalEmail(command.email);
     const errors: FieldError[] = [];
-    if (!address.ok) errors.push({ pointer: '/user/email', code: 'email_invalid', detail: address.problem });
+    if (!address.ok) errors.push({ pointer: '/user/email', code: 'email_invalid', detail: describeEmailProblem(address.problem) });
     for (const problem of checkPassword(command.password, {
       minLength: deps.passwordMinLength,
       email: address.ok ? address.email : undefined,

@@ -1,6 +1,6 @@
 /** GET /cluster/status */
 import { ClusterStatusSchema } from '@auth-service/protocol';
-import type { Freshness, RevocationReplica } from '@auth-service/guard';
+import type { Freshness, Replica } from '@auth-service/guard';
 import type { Database } from '../platform/database/index.ts';
 import { defineRoute } from '../platform/http/index.ts';
 import { type Beat, listNodes, type NodeRow } from '../revocation/index.ts';
@@ -9,7 +9,7 @@ export interface ClusterStatusDeps {
   readonly db: Database;
   readonly node: { readonly name: string; readonly incarnation: string };
   readonly beat: Pick<Beat, 'cursor'>;
-  readonly replica: Pick<RevocationReplica, 'live'>;
+  readonly replica: Pick<Replica, 'live'>;
   readonly freshness: Pick<Freshness, 'isFresh' | 'lagMs'>;
 }
 

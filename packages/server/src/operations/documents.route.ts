@@ -1,5 +1,5 @@
 /** GET /metrics, /openapi.json, /docs */
-import { defineRoute, type RouteDefinition } from '../platform/http/index.ts';
+import { type DocsPage, defineRoute, type RouteDefinition } from '../platform/http/index.ts';
 
 const common = { method: 'GET', tags: ['operations'], limit: null, unknownFields: 'ignore', errors: [] } as const;
 
@@ -24,4 +24,19 @@ export const openapiRoute = (text: () => string): RouteDefinition =>
     access: { kind: 'public' },
     answers: { 200: { description: 'The document.', contentType: 'application/json; charset=utf-8' } },
     handle: () => ({ status: 200, body: text(), contentType: 'application/json; charset=utf-8', noStore: false }),
+  });
+
+export const docsRoute = (page: () => DocsPage): RouteDefinition =>
+  defineRoute({
+    ...common,
+    path: '/docs',
+    limit: 'api',
+    summary: 'This API as a page to read',
+    access: { kind: 'public' },
+    answers: { 200: { description: 'The page.', contentType: 'text/html; charset=utf-8' } },
+    handle() {
+      const { html, contentType, contentSecurityPolicy } = page();
+      const headers = { 'Content-Security-Policy': contentSecurityPolicy };
+      return { status: 200, body: html, contentType, headers, noStore: false };
+    },
   });

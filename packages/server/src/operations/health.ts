@@ -1,5 +1,5 @@
 /** What this node knows of its own health; see `index.ts`. */
-import type { Freshness, RevocationReplica } from '@auth-service/guard';
+import type { Freshness, Replica } from '@auth-service/guard';
 import { type Database, statement } from '../platform/database/index.ts';
 import type { Clock } from '../platform/time/index.ts';
 
@@ -25,7 +25,7 @@ export function createHealth(deps: {
   readonly db: Database;
   readonly clock: Clock;
   readonly freshness: Freshness;
-  readonly replica: Pick<RevocationReplica, 'live'>;
+  readonly replica: Pick<Replica, 'live'>;
   readonly serveWhenStale: boolean;
   readonly node: string;
   readonly version: string;

@@ -10,7 +10,7 @@
  * A beat that fails changes nothing; the next one catches up. Rhythm: each second ± 10 % alone or with healthy hints,
  * every 50 ms while other nodes live and no hint reaches them, at once when nudged.
  */
-import type { Subscriber } from '@auth-service/guard';
+import type { Cursor, Subscriber } from '@auth-service/guard';
 import type { RevocationEntry } from '@auth-service/protocol';
 import type { Database, DedicatedConnection } from '../platform/database/index.ts';
 import type { Clock } from '../platform/time/index.ts';
@@ -39,7 +39,7 @@ export interface Beat {
   stop(): Promise<void>;
   /** Beats at once, or once more after the beat under way. */
   nudge(): void;
-  cursor(): { readonly snapshot: string; readonly storeEpoch: string } | null;
+  cursor(): Cursor | null;
   peers(): number;
   /** Set while an epoch change may have lost commits: receipts say "not everywhere" until then (monotonic ms). */
   quietUntil(): number;
@@ -57,7 +57,8 @@ export function createBeat(deps: {
   readonly db: Database;
   readonly clock: Clock;
   readonly node: BeatNode;
-  readonly subscriber: Subscriber;
+  /** One for each life of the beat: a stopped one vouches never again. */
+  readonly newSubscriber: () => Subscriber;
   readonly maxStalenessMs: number;
   readonly marginMs: number;
   readonly random: () => number;
@@ -65,7 +66,8 @@ export function createBeat(deps: {
   readonly onKeysVersion: (version: string) => void;
   readonly onBeat: (outcome: 'ok' | 'failed', applied: number) => void;
 }): Beat {
-  const { db, clock, subscriber, node } = deps;
+  const { db, clock, node } = deps;
+  let subscriber: Subscriber | null = null;
   let connection: DedicatedConnection | null = null;
   let timer: NodeJS.Timeout | undefined;
   let running: Promise<void> | null = null;
@@ -74,7 +76,7 @@ export function createBeat(deps: {
   let failures = 0;
   let peers = 0;
   let quiet = Number.NEGATIVE_INFINITY;
-  let cursor: { snapshot: string; storeEpoch: string } | null = null;
+  const cursor = (): Cursor | null => subscriber?.cursor() ?? null;
 
   async function connected(): Promise<DedicatedConnection> {
     connection ??= await db.dedicated();
@@ -82,20 +84,21 @@ export function createBeat(deps: {
   }
 
   async function beat(): Promise<void> {
-    const attempt = subscriber.begin();
+    const own = subscriber;
+    if (own === null) return;
+    const attempt = own.begin();
     const on = await connected();
     const leaseMs = deps.maxStalenessMs + deps.marginMs;
-    const lease = await updateLease(on, node, leaseMs, cursor);
+    const lease = await updateLease(on, node, leaseMs, attempt.cursor);
     peers = lease?.peers ?? 0;
-    const read = attempt.whole || cursor === null ? await readWhole(on) : await readTail(on, cursor.snapshot);
-    if (stopped) return;
-    const outcome = subscriber.complete(attempt, read);
-    if (cursor !== null && lostCommits(cursor.storeEpoch, read.storeEpoch)) quiet = clock.monotonicMs() + leaseMs;
-    if (outcome === 'load_whole') {
+    const read = attempt.cursor === null ? await readWhole(on) : await readTail(on, attempt.cursor.snapshot);
+    if (attempt.cursor !== null && lostCommits(attempt.cursor.storeEpoch, read.storeEpoch)) {
+      quiet = clock.monotonicMs() + leaseMs;
+    }
+    if (own.complete(attempt, read) === 'load_whole') {
       again = true;
       return;
     }
-    cursor = { snapshot: read.snapshot, storeEpoch: read.storeEpoch };
     deps.onKeysVersion(read.keysVersion);
     deps.onBeat('ok', read.entries.length);
   }
@@ -139,15 +142,17 @@ export function createBeat(deps: {
   return {
     async start(onFailed) {
       stopped = false;
+      subscriber = deps.newSubscriber();
       failed = onFailed;
       failures = 0;
       await once();
+      if (again) await once();
       schedule(onFailed);
     },
     async stop() {
       stopped = true;
       clearTimeout(timer);
-      subscriber.stop();
+      subscriber?.stop();
       await running;
       try {
         await deleteLease(await connected(), node.incarnation);
@@ -166,7 +171,7 @@ export function createBeat(deps: {
       clearTimeout(timer);
       run(failed);
     },
-    cursor: () => cursor,
+    cursor,
     peers: () => peers,
     quietUntil: () => quiet,
   };

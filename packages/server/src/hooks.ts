@@ -1,0 +1,36 @@
+/** What the HTTP platform asks the rooms: who calls, may they go on, how did it end. */
+import type { Core } from './core.ts';
+import type { OperationsGuard } from './operations/index.ts';
+import type { HttpHooks } from './platform/http/index.ts';
+import { type LocalRateLimiter, rateLimitHeaders } from './rate-limit/index.ts';
+import { createBearer } from './sessions/index.ts';
+import type { Settings } from './settings.ts';
+
+export function createHooks(deps: {
+  readonly settings: Settings;
+  readonly core: Core;
+  readonly limiter: LocalRateLimiter | null;
+  readonly operationsGuard: OperationsGuard;
+  readonly onLimited: (policy: string) => void;
+  readonly onResponse: HttpHooks['onResponse'];
+}): HttpHooks {
+  const { settings, core, limiter } = deps;
+  const bearer = createBearer({ verifier: core.verifier, onSeen: core.sessions.seen });
+  const tokens = { metrics: settings.metricsToken?.reveal(), cluster: settings.clusterStatusToken?.reveal() };
+  return {
+    authenticate(request, access) {
+      if (access.kind === 'operations') {
+        return deps.operationsGuard(request, tokens[access.guard]) ?? { kind: 'authenticated', auth: undefined };
+      }
+      const outcome = bearer(request, access);
+      return outcome.kind === 'refused' ? outcome : { kind: 'authenticated', auth: outcome.principal };
+    },
+    rateLimit(policy, bucket) {
+      if (limiter === null) return undefined;
+      const verdict = limiter.take(policy, bucket);
+      if (!verdict.allowed) deps.onLimited(policy);
+      return { allowed: verdict.allowed, headers: rateLimitHeaders(verdict), retryAfterSeconds: verdict.retryAfterSeconds };
+    },
+    onResponse: deps.onResponse,
+  };
+}

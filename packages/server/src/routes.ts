@@ -1,0 +1,84 @@
+/** The table of routes: one line an endpoint. */
+import { clusterStatusRoute } from './operations/cluster-status.route.ts';
+import { docsRoute, metricsRoute, openapiRoute } from './operations/documents.route.ts';
+import { healthRoutes } from './operations/health.route.ts';
+import { loginRoute } from './login/login.route.ts';
+import { registerRoute } from './login/register.route.ts';
+import type { LoginOutcome, RegisterOutcome } from './login/index.ts';
+import type { Core } from './core.ts';
+import type { Health } from './operations/index.ts';
+import { buildOpenApi, type OpenApiDocument, renderDocsPage, type RouteDefinition } from './platform/http/index.ts';
+import { deleteSessionRoute } from './sessions/delete-session.route.ts';
+import { listSessionsRoute } from './sessions/list-sessions.route.ts';
+import { logoutRoute } from './sessions/logout.route.ts';
+import { meRoute } from './sessions/me.route.ts';
+import { jwksRoute } from './tokens/jwks.route.ts';
+import { refreshTokenRoute } from './tokens/refresh-token.route.ts';
+import { revocationReceiptRoute } from './tokens/revocation-receipt.route.ts';
+import { revokeAllTokensRoute } from './tokens/revoke-all-tokens.route.ts';
+import { validateTokenRoute } from './tokens/validate-token.route.ts';
+
+/** The part of the core that routes need; the OpenAPI generator passes one that is never called. */
+export type RouteCore = Pick<
+  Core,
+  'db' | 'login' | 'register' | 'sessions' | 'revocation' | 'refresh' | 'revokeAll' | 'validate' | 'keys'
+>;
+
+export interface RouteDeps {
+  readonly core: RouteCore;
+  readonly health: Health;
+  readonly cluster: Parameters<typeof clusterStatusRoute>[0];
+  readonly renderMetrics: () => Promise<string>;
+  readonly onLogin: (outcome: LoginOutcome) => void;
+  readonly onRegister: (outcome: RegisterOutcome) => void;
+  readonly version: string;
+  readonly publicUrl: string;
+}
+
+export function createRoutes(deps: RouteDeps): readonly RouteDefinition[] {
+  const { core } = deps;
+  const routes: readonly RouteDefinition[] = [
+    registerRoute({ register: core.register, onOutcome: deps.onRegister }),
+    loginRoute({ login: core.login, onOutcome: deps.onLogin }),
+    refreshTokenRoute(core.refresh),
+    validateTokenRoute(core.validate),
+    logoutRoute(core),
+    meRoute(core),
+    listSessionsRoute(core.sessions),
+    deleteSessionRoute(core),
+    revokeAllTokensRoute(core.revokeAll),
+    revocationReceiptRoute(core.revocation),
+    jwksRoute(core.keys),
+    ...healthRoutes(deps.health),
+    clusterStatusRoute(deps.cluster),
+    metricsRoute(deps.renderMetrics),
+    openapiRoute(() => text()),
+    docsRoute(() => page()),
+  ];
+  const document = once(() => describe(routes, deps.version, deps.publicUrl));
+  const text = once(() => JSON.stringify(document()));
+  const page = once(() => renderDocsPage(document()));
+  return routes;
+}
+
+const tags = [
+  { name: 'accounts', description: 'Register, log in, who am I.' },
+  { name: 'tokens', description: 'Validate and refresh tokens; the keys that verify them.' },
+  { name: 'sessions', description: 'What a login starts and a logout ends; receipts of revocations.' },
+  { name: 'operations', description: 'Health, metrics, the cluster, this description.' },
+];
+
+/** This API as an OpenAPI 3.1 document, from the same table that validates requests and serialises answers. */
+export function describe(routes: readonly RouteDefinition[], version: string, serverUrl: string): OpenApiDocument {
+  const description =
+    'Self-hosted authentication. Tokens are verified locally; a revocation is in force on every node when its answer arrives, or the answer says by when.';
+  return buildOpenApi({ routes, tags, info: { title: 'AuthService', version, serverUrl, description } });
+}
+
+function once<T>(make: () => T): () => T {
+  let made: { readonly value: T } | undefined;
+  return () => {
+    made ??= { value: make() };
+    return made.value;
+  };
+}
