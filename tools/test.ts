@@ -22,7 +22,7 @@ import { root } from './tidy/files.ts';
 const homes = ['packages', 'tests', 'tools'];
 const filesAtOnce = 2;
 const testSecondsMax = 240;
-const fileSecondsMax = 420;
+const fileSecondsMax = 300;
 const secondsToEnd = 3;
 
 function usage(problem: string): never {
