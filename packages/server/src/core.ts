@@ -16,7 +16,13 @@ import {
 import { type Access, createAccess } from './access/index.ts';
 import { createUsers, type Users } from './administration/index.ts';
 import { type Audit, createAudit } from './audit/index.ts';
-import { createRootSecret, createSigningKeys, type RootSecret, type SigningKeys, updateTokenTtlMax } from './keys/index.ts';
+import {
+  createRootSecret,
+  createSigningKeys,
+  type RootSecret,
+  type SigningKeys,
+  updateTokenTtlMax,
+} from './keys/index.ts';
 import { createLockout, type Lockout } from './lockout/index.ts';
 import { createLogin, createRegister, type Login, type Register } from './login/index.ts';
 import type { Meters } from './meters.ts';
@@ -24,7 +30,15 @@ import type { PasswordHasher } from './passwords/index.ts';
 import type { Database } from './platform/database/index.ts';
 import type { Random } from './platform/random/index.ts';
 import type { Clock } from './platform/time/index.ts';
-import { type Barrier, type Beat, type BeatNode, createBarrier, createBeat, createRevocation, type Revocation } from './revocation/index.ts';
+import {
+  type Barrier,
+  type Beat,
+  type BeatNode,
+  createBarrier,
+  createBeat,
+  createRevocation,
+  type Revocation,
+} from './revocation/index.ts';
 import { createSessions, type Sessions } from './sessions/index.ts';
 import type { Settings } from './settings.ts';
 import {
@@ -82,7 +96,11 @@ export interface Core {
 
 export function createCore(options: CoreOptions): Core {
   const { settings, db, clock, random, meters, passwords } = options;
-  const root = createRootSecret({ current: options.rootSecret, previous: settings.jwtSecretPrevious?.reveal(), random });
+  const root = createRootSecret({
+    current: options.rootSecret,
+    previous: settings.jwtSecretPrevious?.reveal(),
+    random,
+  });
   const audit = createAudit({ db, clock, random });
 
   let tokenTtlMaxSeconds = settings.accessTtlSeconds;
@@ -202,7 +220,15 @@ export function createCore(options: CoreOptions): Core {
     refresh: createRefresh({ root, sessions, revocation, issuer, graceSeconds: settings.refreshReuseGraceSeconds }),
     validate: createValidate({ verifier, clock }),
     users: createUsers({ ...accounts, access, passwordMinLength, revocation, revokeAll }),
-    login: createLogin({ ...accounts, root, lockout, revocation, issuer, verificationRequired, onLockout: meters.lockedOut }),
+    login: createLogin({
+      ...accounts,
+      root,
+      lockout,
+      revocation,
+      issuer,
+      verificationRequired,
+      onLockout: meters.lockedOut,
+    }),
     register: createRegister({ ...accounts, issuer, verificationRequired, passwordMinLength }),
     async load() {
       tokenTtlMaxSeconds = await updateTokenTtlMax(db, settings.accessTtlSeconds);

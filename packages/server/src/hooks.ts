@@ -29,7 +29,11 @@ export function createHooks(deps: {
       if (limiter === null) return undefined;
       const verdict = limiter.take(policy, bucket);
       if (!verdict.allowed) deps.onLimited(policy);
-      return { allowed: verdict.allowed, headers: rateLimitHeaders(verdict), retryAfterSeconds: verdict.retryAfterSeconds };
+      return {
+        allowed: verdict.allowed,
+        headers: rateLimitHeaders(verdict),
+        retryAfterSeconds: verdict.retryAfterSeconds,
+      };
     },
     onResponse: deps.onResponse,
   };

@@ -1,9 +1,17 @@
 /** `auth-service migrate` and `auth-service doctor`. */
 import { accessSync, constants, existsSync, statSync } from 'node:fs';
-import { askControl, createOutput, exitFailed, exitOk } from './cli/index.ts';
 import { controlPath, describeFailure } from './beside.ts';
+import { askControl, createOutput, exitFailed, exitOk } from './cli/index.ts';
 import { isEmbedded, openStore } from './open-store.ts';
-import { checkPostgresSettings, type Database, DataDirInUse, migrate, migrationStatus, one, statement } from './platform/database/index.ts';
+import {
+  checkPostgresSettings,
+  type Database,
+  DataDirInUse,
+  migrate,
+  migrationStatus,
+  one,
+  statement,
+} from './platform/database/index.ts';
 import type { ProgramHost } from './program.ts';
 import type { Settings } from './settings.ts';
 import { version } from './version.ts';
@@ -57,7 +65,11 @@ const findNow = statement<[], { now_ms: number; version: string }>(
   `select (extract(epoch from clock_timestamp()) * 1000)::float8 as now_ms, current_setting('server_version') as version`,
 );
 
-export async function runDoctor(host: ProgramHost, settings: Settings, options: { readonly json: boolean }): Promise<number> {
+export async function runDoctor(
+  host: ProgramHost,
+  settings: Settings,
+  options: { readonly json: boolean },
+): Promise<number> {
   const out = createOutput(host.terminal);
   const findings: Finding[] = [
     { check: 'program', status: 'ok', detail: `auth-service ${version}` },
@@ -67,7 +79,11 @@ export async function runDoctor(host: ProgramHost, settings: Settings, options: 
     { check: 'redis', status: 'ok', detail: 'not configured; state is kept in this process' },
   ];
   if (settings.publicUrl.startsWith('http://') && !/^http:\/\/(localhost|127\.|\[::1\])/.test(settings.publicUrl)) {
-    findings.push({ check: 'public URL', status: 'warning', detail: 'PUBLIC_URL is not https: tokens travel in the clear' });
+    findings.push({
+      check: 'public URL',
+      status: 'warning',
+      detail: 'PUBLIC_URL is not https: tokens travel in the clear',
+    });
   }
   if (options.json) out.line(JSON.stringify({ findings }));
   else for (const { check, status, detail } of findings) out.line(`${status.padEnd(8)} ${check}: ${detail}`);
@@ -80,7 +96,9 @@ function permissionFindings({ database }: Settings): readonly Finding[] {
   try {
     accessSync(dataDir, constants.R_OK | constants.W_OK | constants.X_OK);
   } catch {
-    return [{ check: 'permissions', status: 'failed', detail: `${dataDir} cannot be read and written: correct its owner` }];
+    return [
+      { check: 'permissions', status: 'failed', detail: `${dataDir} cannot be read and written: correct its owner` },
+    ];
   }
   const open = statSync(dataDir).mode & 0o077;
   return open === 0
@@ -99,7 +117,11 @@ async function databaseFindings(settings: Settings): Promise<readonly Finding[]>
     const findings: Finding[] = [
       { check: 'database', status: 'ok', detail: `${db.kind} answers (PostgreSQL ${now?.version})` },
       pending === 0 || settings.migrateOnStart
-        ? { check: 'schema', status: 'ok', detail: pending === 0 ? 'up to date' : `${pending} migrations run at the next start` }
+        ? {
+            check: 'schema',
+            status: 'ok',
+            detail: pending === 0 ? 'up to date' : `${pending} migrations run at the next start`,
+          }
         : { check: 'schema', status: 'failed', detail: `${pending} migrations are missing: auth-service migrate` },
       Math.abs(skew) <= skewMsMax
         ? { check: 'clock', status: 'ok', detail: `${skew} ms from the database's` }
@@ -107,7 +129,8 @@ async function databaseFindings(settings: Settings): Promise<readonly Finding[]>
     ];
     if (!isEmbedded(db)) {
       const checked = await checkPostgresSettings(db);
-      for (const warning of checked.warnings) findings.push({ check: 'database settings', status: 'warning', detail: warning });
+      for (const warning of checked.warnings)
+        findings.push({ check: 'database settings', status: 'warning', detail: warning });
     }
     return findings;
   } catch (error) {

@@ -24,4 +24,6 @@ export const silentMeters: Meters = {
 
 export type Telemetry = any;
 export const createTelemetry = (_: unknown): Telemetry =>
-  new Proxy({ ...silentMeters, render: async () => '', stop: async () => undefined } as any, { get: (t, k) => (k in t ? t[k] : () => undefined) });
+  new Proxy({ ...silentMeters, render: async () => '', stop: async () => undefined } as any, {
+    get: (t, k) => (k in t ? t[k] : () => undefined),
+  });

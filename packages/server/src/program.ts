@@ -1,8 +1,26 @@
 /** What the words on the command line ask for, with everything ambient handed in. */
-import { loadSettings, type Machine, describeConfig, describeProblems, type Settings, type SettingsResult } from './settings.ts';
-import { type Environment, type ReadTextFile, withDotenv } from './platform/config/index.ts';
-import { createOutput, exitFailed, exitOk, exitUsage, helpOf, parseCommand, roomCommands, type Terminal, usageOf } from './cli/index.ts';
+
 import { join } from 'node:path';
+import {
+  createOutput,
+  exitFailed,
+  exitOk,
+  exitUsage,
+  helpOf,
+  parseCommand,
+  roomCommands,
+  type Terminal,
+  usageOf,
+} from './cli/index.ts';
+import { type Environment, type ReadTextFile, withDotenv } from './platform/config/index.ts';
+import {
+  describeConfig,
+  describeProblems,
+  loadSettings,
+  type Machine,
+  type Settings,
+  type SettingsResult,
+} from './settings.ts';
 import { version } from './version.ts';
 
 export interface ProgramHost {
@@ -108,7 +126,11 @@ async function ownCommand(host: ProgramHost, word: string, flags: readonly strin
   }
   if (word === 'start') {
     const { runService } = await import('./run-service.ts');
-    return runService(host, loaded.settings, loaded.warnings.map((warning) => describeProblems([warning]).join()));
+    return runService(
+      host,
+      loaded.settings,
+      loaded.warnings.map((warning) => describeProblems([warning]).join()),
+    );
   }
   const { runMigrate, runDoctor } = await import('./maintenance.ts');
   return word === 'migrate'
@@ -137,7 +159,15 @@ function help(host: ProgramHost, words: readonly string[]): number {
   if (spec !== undefined) {
     const flags = Object.entries(spec.flags).map(([flag, describe]) => `  ${flag.padEnd(26)}${describe}`);
     const section = flags.length === 0 ? [] : ['', 'flags:', ...flags];
-    const lines = [`usage: auth-service ${words[0]}`, '', spec.summary, ...section, '', 'example:', `  ${spec.example}`];
+    const lines = [
+      `usage: auth-service ${words[0]}`,
+      '',
+      spec.summary,
+      ...section,
+      '',
+      'example:',
+      `  ${spec.example}`,
+    ];
     out.line(lines.join('\n'));
     return exitOk;
   }

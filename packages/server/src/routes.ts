@@ -1,13 +1,14 @@
 /** The table of routes: one line an endpoint. */
+
+import type { Core } from './core.ts';
+import type { LoginOutcome, RegisterOutcome } from './login/index.ts';
+import { loginRoute } from './login/login.route.ts';
+import { registerRoute } from './login/register.route.ts';
 import { clusterStatusRoute } from './operations/cluster-status.route.ts';
 import { docsRoute, metricsRoute, openapiRoute } from './operations/documents.route.ts';
 import { healthRoutes } from './operations/health.route.ts';
-import { loginRoute } from './login/login.route.ts';
-import { registerRoute } from './login/register.route.ts';
-import type { LoginOutcome, RegisterOutcome } from './login/index.ts';
-import type { Core } from './core.ts';
 import type { Health } from './operations/index.ts';
-import { buildOpenApi, type OpenApiDocument, renderDocsPage, type RouteDefinition } from './platform/http/index.ts';
+import { buildOpenApi, type OpenApiDocument, type RouteDefinition, renderDocsPage } from './platform/http/index.ts';
 import { deleteSessionRoute } from './sessions/delete-session.route.ts';
 import { listSessionsRoute } from './sessions/list-sessions.route.ts';
 import { logoutRoute } from './sessions/logout.route.ts';

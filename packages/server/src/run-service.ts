@@ -1,10 +1,11 @@
 /** `auth-service start`: the service in a process of its own, until a signal or a failure ends it. */
-import { describeStartFailure } from './start-failure.ts';
-import { createLog } from './platform/log/index.ts';
+
 import { exitFailed, exitOk } from './cli/index.ts';
+import { createLog } from './platform/log/index.ts';
 import type { ProgramHost } from './program.ts';
 import { createService } from './service.ts';
 import type { Settings } from './settings.ts';
+import { describeStartFailure } from './start-failure.ts';
 import { version } from './version.ts';
 
 /** Signals this close together are one: a terminal's Ctrl-C under npm arrives twice. */

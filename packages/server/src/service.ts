@@ -218,7 +218,9 @@ function childSpecs(parts: Parts): readonly ChildSpec[] {
         return {
           async stop() {
             await running.stop();
-            await core().sessions.flushSeen().catch(() => undefined);
+            await core()
+              .sessions.flushSeen()
+              .catch(() => undefined);
           },
         };
       },
@@ -266,7 +268,13 @@ function storeSpec(parts: Parts): ChildSpec {
         }
       }
       const db = need(late.db, 'the store is open');
-      const upkeep = isEmbedded(db) ? every(everyMs.maintain, () => db.maintain(), () => undefined) : undefined;
+      const upkeep = isEmbedded(db)
+        ? every(
+            everyMs.maintain,
+            () => db.maintain(),
+            () => undefined,
+          )
+        : undefined;
       return {
         async stop() {
           await upkeep?.stop();
@@ -384,7 +392,13 @@ function makeHttp(parts: Parts): HttpService {
   const routes = createRoutes({
     core,
     health,
-    cluster: { db: core.db, node, beat: need(core.beat ?? undefined, 'a beat'), replica: core.replica, freshness: core.freshness },
+    cluster: {
+      db: core.db,
+      node,
+      beat: need(core.beat ?? undefined, 'a beat'),
+      replica: core.replica,
+      freshness: core.freshness,
+    },
     renderMetrics: telemetry.render,
     onLogin: telemetry.loggedIn,
     onRegister: telemetry.registered,
@@ -401,7 +415,8 @@ function makeHttp(parts: Parts): HttpService {
     trustedHttps: (peer, headers) =>
       trusts &&
       headers['x-forwarded-proto'] === 'https' &&
-      clientAddress(peer, [String(headers['x-forwarded-for'] ?? '')]).address !== clientAddress(peer, undefined).address,
+      clientAddress(peer, [String(headers['x-forwarded-for'] ?? '')]).address !==
+        clientAddress(peer, undefined).address,
     corsOrigins: settings.corsOrigins,
     limits: { connections: settings.connectionsMax },
     log,
