@@ -1,0 +1,104 @@
+/** What every workload has at hand: the generator, PostgreSQL, a folder that goes with the run, and interleaved rounds. */
+import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { startPostgres, type TestPostgres } from '../../../tests/support/postgres.ts';
+import { root } from '../../tidy/files.ts';
+import type { Job, JobResult } from './jobs.ts';
+import { type Peer, type Pinned, startPeer } from './processes.ts';
+
+/** The server has the first core, the generator the second. */
+export const serverCore = 0;
+export const generatorCore = 1;
+
+export const program = (name: string): string => join(root, 'tools/bench', name);
+
+export interface Bench {
+  readonly quick: boolean;
+  readonly folder: string;
+  /** Interleaved rounds of the fast workloads. */
+  readonly rounds: number;
+  postgres(): Promise<TestPostgres>;
+  peer(name: string, options: Pinned): Peer;
+  /** Runs a job on the generator's core; throws when an answer has a status that is not expected. */
+  load(job: Job, expected?: readonly number[]): Promise<JobResult>;
+  /** A second generator beside the first, on any core. */
+  loadBeside(job: Job): Promise<JobResult>;
+  say(line: string): void;
+  close(): Promise<void>;
+}
+
+export function createBench(options: { readonly quick: boolean; readonly rounds: number | undefined }): Bench {
+  const folder = mkdtempSync(join(tmpdir(), 'auth-bench-'));
+  chmodSync(folder, 0o755);
+  const peers: Peer[] = [];
+  let postgres: Promise<TestPostgres> | undefined;
+  const peer: Bench['peer'] = (name, where) => {
+    const started = startPeer(program(name), [], where);
+    peers.push(started);
+    return started;
+  };
+  let generator: Peer | undefined;
+  let second: Peer | undefined;
+
+  async function run(on: Peer, job: Job): Promise<JobResult> {
+    const answer = await on.ask<{ result?: JobResult; failure?: string }>(job);
+    if (answer.result === undefined) throw new Error(`the generator failed: ${answer.failure}`);
+    return answer.result;
+  }
+
+  return {
+    quick: options.quick,
+    folder,
+    rounds: options.rounds ?? (options.quick ? 4 : 9),
+    postgres: () => {
+      postgres ??= startPostgres({ settings: { shared_buffers: '128MB' } });
+      return postgres;
+    },
+    peer,
+    async load(job, expected = [200]) {
+      generator ??= peer('generator.ts', { core: generatorCore });
+      const result = await run(generator, job);
+      const others = Object.entries(result.statuses).filter(([status]) => !expected.includes(Number(status)));
+      if (others.length > 0) throw new Error(`answers that were not expected: ${JSON.stringify(result.statuses)}`);
+      return result;
+    },
+    loadBeside(job) {
+      second ??= peer('generator.ts', { core: undefined });
+      return run(second, job);
+    },
+    say: (line) => console.error(line),
+    async close() {
+      await Promise.all(peers.map((one) => one.stop()));
+      await (await postgres)?.stop();
+      rmSync(folder, { recursive: true, force: true });
+    },
+  };
+}
+
+export const median = (values: readonly number[]): number => {
+  const sorted = values.toSorted((a, b) => a - b);
+  const middle = sorted.length >> 1;
+  const upper = sorted[middle] ?? Number.NaN;
+  return sorted.length % 2 === 1 ? upper : ((sorted[middle - 1] ?? upper) + upper) / 2;
+};
+
+/**
+ * Rounds of each in turn, A B C A B C …, so that what slows the machine for a while slows all of them. Ratios are taken within
+ * a round, and their median is what counts.
+ */
+export async function interleave<T extends Readonly<Record<string, () => Promise<number>>>>(
+  rounds: number,
+  sides: T,
+): Promise<{ readonly [Name in keyof T]: readonly number[] }> {
+  const names = Object.keys(sides);
+  const seen: Record<string, number[]> = Object.fromEntries(names.map((name) => [name, []]));
+  for (let round = 0; round < rounds; round += 1) {
+    for (const name of names) seen[name]?.push((await sides[name]?.()) ?? Number.NaN);
+  }
+  return seen as { [Name in keyof T]: number[] };
+}
+
+/** Median of the ratios, round by round. */
+export const ratioOf = (ours: readonly number[], limit: readonly number[]): number =>
+  median(ours.map((value, round) => value / (limit[round] ?? Number.NaN)));
