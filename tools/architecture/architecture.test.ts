@@ -87,7 +87,7 @@ describe('the architecture check', () => {
       'an adapter imported by a room',
       'login/a.ts',
       `import '../rate-limit/rate-limit.local.ts';`,
-      /only service\.ts and core/,
+      /only the composition root/,
     ],
     [
       'a room that imports the settings',

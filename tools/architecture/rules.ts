@@ -64,8 +64,11 @@ function placeOf(path: string): Place | undefined {
 const rankOf = (room: string): number => roomGroups.findIndex((group) => group.includes(room.split('/')[0] ?? ''));
 const isFrontDoor = (place: Place): boolean => place.path.endsWith(`/src/${place.room}/index.ts`);
 const isTop = (place: Place, ...names: readonly string[]): boolean => place.room === '' && names.includes(place.name);
+/** The composition root: the files at the top of the server but for the table of routes and the settings. */
+const isComposition = (place: Place): boolean =>
+  place.package === 'server' && place.room === '' && !['routes.ts', 'settings.ts'].includes(place.name);
 /** The roots: they put the rooms together, so they may enter all of them. */
-const isRoot = (place: Place): boolean => isTop(place, 'service.ts', 'core.ts') || place.room === 'cli';
+const isRoot = (place: Place): boolean => isComposition(place) || place.room === 'cli';
 
 function packageProblem(from: Place, { specifier }: Import): string | undefined {
   const match = /^@auth-service\/([^/]+)(\/.*)?$/.exec(specifier);
@@ -91,7 +94,7 @@ function suffixProblem({ from, to, by }: Edge): string | undefined {
   }
   if (to.name.endsWith('.route.ts') && !isTop(from, 'routes.ts')) return 'only routes.ts imports routes';
   if (adapter.test(to.name) && !isRoot(from) && !(from.room === to.room && isFrontDoor(from)))
-    return 'only service.ts and core.ts import adapters';
+    return 'only the composition root imports adapters';
   return undefined;
 }
 
@@ -100,13 +103,12 @@ function topProblem(from: Place, to: Place): string | undefined {
   if (to.room === '') {
     const allowed: Readonly<Record<string, boolean>> = {
       'settings.ts': from.room === '' || from.room === 'cli',
-      'core.ts': isTop(from, 'service.ts') || from.room === 'cli',
       'service.ts': isTop(from, 'main.ts', 'index.ts') || from.room === 'cli',
       'routes.ts': isTop(from, 'service.ts', 'index.ts') || from.room === 'cli',
       'main.ts': false,
       'index.ts': false,
     };
-    return (allowed[to.name] ?? from.room === '')
+    return (allowed[to.name] ?? (from.room === '' || from.room === 'cli'))
       ? undefined
       : `a room is handed what it needs: ${to.name} is not imported here`;
   }
@@ -133,7 +135,7 @@ function roomProblem({ from, to }: Edge): string | undefined {
 /** What the core may not do of its own: it is handed clock, randomness and environment. */
 function ambientProblems(place: Place, source: string): readonly string[] {
   const runsAlone = place.room === 'cli' || isTop(place, 'main.ts') || program.test(place.name);
-  const handed = !place.room.startsWith('platform/') && !runsAlone && !isTop(place, 'service.ts');
+  const handed = !place.room.startsWith('platform/') && !runsAlone && !isComposition(place);
   return source.split('\n').flatMap((text, index) => {
     const code = /^\s*(\*|\/\/|\/\*)/.test(text) ? '' : text.replace(/\s\/\/ .*$/, '');
     const at = `${place.path}:${index + 1}: `;
@@ -225,6 +227,7 @@ export function inspect(files: ReadonlyMap<string, string>): Findings {
       }
       if (!by.specifier.startsWith('.')) continue;
       const target = posix.join(posix.dirname(path), by.specifier);
+      if (target === `packages/${from.package}/package.json`) continue;
       const to = placeOf(target);
       if (to?.package !== from.package)
         tell(test && target.startsWith('tests/') ? undefined : 'this leaves the package');
