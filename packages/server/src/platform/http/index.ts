@@ -7,21 +7,17 @@
  * away, routes that need it answer 503 with `Retry-After`.
  */
 export { createAnswerCheck, type SeenAnswer } from './answer-check.ts';
-export { type BodyRead, isJsonContentType, readBody } from './body.ts';
+export { type BodyRead, readBody } from './body.ts';
 export {
   createClientAddress,
-  isCidr,
   isPrivateOrLoopback,
   type ProxyTrust,
   type ReadClientAddress,
 } from './client-address.ts';
 export { type DocsPage, renderDocsPage } from './docs-page.ts';
-export { jsonLimits, type ParsedJson, parseJson } from './json.ts';
 export { buildOpenApi, type OpenApiDocument, type OpenApiInput } from './openapi.ts';
 export * from './options.ts';
-export { makeProblem, type Problem, problemContentType } from './problem.ts';
 export * from './route.ts';
 export { routeErrors } from './route-errors.ts';
-export { baseHeaders } from './security-headers.ts';
 export { createHttp, type HttpService, type ListenOptions } from './server.ts';
 export type { TlsFiles } from './tls.ts';

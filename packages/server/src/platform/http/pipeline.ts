@@ -102,7 +102,7 @@ export function createPipeline(options: HttpOptions, wire: Wire): Pipeline {
     const taking = options.hooks.rateLimit(policy, bucket);
     const verdict = taking instanceof Promise ? await taking : taking;
     if (verdict === undefined) return undefined;
-    exchange.extra = [...exchange.extra, ...Object.entries(verdict.headers).flat()];
+    exchange.extra = [...exchange.extra, ...flatten(verdict.headers)];
     return verdict.allowed ? undefined : refusal('rate_limited', { retryAfterSeconds: verdict.retryAfterSeconds });
   };
 
@@ -194,8 +194,11 @@ export function createPipeline(options: HttpOptions, wire: Wire): Pipeline {
 
 const emptyBody = { detail: 'The body is empty.' };
 
-const flatten = (headers: Readonly<Record<string, string>> | undefined): string[] =>
-  headers === undefined ? [] : Object.entries(headers).flat();
+function flatten(headers: Readonly<Record<string, string>> | undefined): string[] {
+  const flat: string[] = [];
+  for (const name in headers) flat.push(name, headers[name] ?? '');
+  return flat;
+}
 
 /** Headers that may come once: of two, one reader takes the first and another the last. */
 export function formOf(request: IncomingMessage, wire: Wire): Refusal | undefined {
@@ -252,7 +255,9 @@ function membersOfEmptyBody(body: unknown, unknownFields: 'refuse' | 'ignore'): 
 }
 
 function printable(value: string | undefined): string | null {
-  return value === undefined ? null : value.slice(0, 512).replaceAll(/[^\x20-\x7e]/g, '?');
+  if (value === undefined) return null;
+  const cut = value.length > 512 ? value.slice(0, 512) : value;
+  return /[^\x20-\x7e]/.test(cut) ? cut.replaceAll(/[^\x20-\x7e]/g, '?') : cut;
 }
 
 class DeadlinePassed extends Error {
