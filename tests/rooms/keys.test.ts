@@ -1,0 +1,108 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { decodeProtectedHeader } from 'jose';
+import { forEachStore } from '../support/stores.ts';
+import { login, openRooms, origin, register } from './rooms.ts';
+
+const rootSecret = 'a-root-secret-of-the-tests-7f3a9c5e1d42';
+
+forEachStore('signing keys', (makeDatabase) => {
+  test('ten nodes that start at once on an empty store make one key', async () => {
+    const db = await makeDatabase();
+    const rooms = await Promise.all(Array.from({ length: 10 }, () => openRooms(db, { rootSecret })));
+    const keys = await rooms[0]?.core.keys.list();
+    assert.equal(keys?.length, 1);
+    assert.equal(keys?.[0]?.state, 'active');
+    for (const one of rooms) await one.stop();
+  });
+
+  test('KEY-02 a rotated key is published at once, signs later, and the old one goes on', async () => {
+    const rooms = await openRooms(await makeDatabase(), { name: 'a' });
+    const { core } = rooms;
+    const [before] = await core.keys.list();
+    const made = await core.keys.rotate({ immediately: false });
+    assert.equal(made.state, 'pending');
+    const published = JSON.parse(core.keys.jwks().body) as { keys: { kid: string; d?: string }[] };
+    assert.deepEqual(new Set(published.keys.map((key) => key.kid)), new Set([before?.kid, made.kid]));
+    assert.ok(published.keys.every((key) => key.d === undefined));
+    assert.equal(core.keys.active().kid, before?.kid);
+    await rooms.stop();
+  });
+
+  test('a rotation that was asked for at once signs with the new key, and old tokens stay valid', async () => {
+    const rooms = await openRooms(await makeDatabase(), { name: 'a' });
+    const { core } = rooms;
+    const user = await register(core);
+    const made = await core.keys.rotate({ immediately: true });
+    const fresh = await login(core, user.email);
+    assert.equal(decodeProtectedHeader(fresh.access_token).kid, made.kid);
+    assert.ok(core.validate(user.access_token, {}) !== 'stale');
+    assert.equal((core.validate(user.access_token, {}) as { valid: boolean }).valid, true);
+    assert.equal((core.validate(fresh.access_token, {}) as { valid: boolean }).valid, true);
+    await rooms.stop();
+  });
+
+  test('KEY-04 a revoked key ends every token that it signed, refresh tokens go on under a new key', async () => {
+    const rooms = await openRooms(await makeDatabase(), { name: 'a' });
+    const { core } = rooms;
+    const user = await register(core);
+    const { kid } = core.keys.active();
+    let pending: Awaited<ReturnType<typeof core.revocation.append>> = null;
+    const done = await core.keys.revoke(kid, async (tx) => {
+      pending = await core.revocation.append(tx, [{ kind: 'key', subject: kid, reason: 'compromised', actor: 'test' }]);
+    });
+    assert.ok(done);
+    await core.revocation.settle(pending, 'test');
+    assert.equal((core.validate(user.access_token, {}) as { valid: boolean }).valid, false);
+    const refreshed = await core.refresh(user.refresh_token, origin);
+    assert.equal(refreshed.kind, 'refreshed');
+    if (refreshed.kind !== 'refreshed') return;
+    assert.notEqual(decodeProtectedHeader(refreshed.answer.access_token).kid, kid);
+    assert.equal((core.validate(refreshed.answer.access_token, {}) as { valid: boolean }).valid, true);
+    assert.ok(!core.keys.jwks().body.includes(kid));
+    assert.equal(await core.keys.revoke(kid, async () => undefined), false);
+    await rooms.stop();
+  });
+
+  test('KEY-07 the root secret rotates: keys open under the previous one and are sealed under the new one', async () => {
+    const db = await makeDatabase();
+    const first = await openRooms(db, { rootSecret });
+    const kid = first.core.keys.active().kid;
+    await first.stop();
+    const next = 'another-root-secret-of-the-tests-0b8d2e4f6a';
+    await assert.rejects(openRooms(db, { rootSecret: next }), /JWT_SECRET_PREVIOUS/);
+    const both = await openRooms(db, {
+      rootSecret: next,
+      variables: { JWT_SECRET: next, JWT_SECRET_PREVIOUS: rootSecret },
+    });
+    assert.equal(both.core.keys.active().kid, kid);
+    await both.stop();
+    const after = await openRooms(db, { rootSecret: next });
+    assert.equal(after.core.keys.active().kid, kid);
+    await after.stop();
+  });
+
+  test('a key that has signed for its interval is rotated by the schedule, once', async () => {
+    const db = await makeDatabase();
+    const rooms = await openRooms(db, { rootSecret, variables: { KEY_ROTATION_INTERVAL: '3600' } });
+    await rooms.core.keys.maintain();
+    assert.equal((await rooms.core.keys.list()).length, 1);
+    await db.execute(`update signing_keys set activates_at = activates_at - interval '55 minutes'`);
+    await Promise.all([rooms.core.keys.maintain(), rooms.core.keys.maintain(), rooms.core.keys.maintain()]);
+    assert.deepEqual(
+      (await rooms.core.keys.list()).map((key) => key.state),
+      ['pending', 'active'],
+    );
+    await rooms.stop();
+  });
+
+  test('another node learns of a new key with its beat', async () => {
+    const db = await makeDatabase();
+    const a = await openRooms(db, { name: 'a', rootSecret });
+    const b = await openRooms(db, { name: 'b', rootSecret });
+    const made = await a.core.keys.rotate({ immediately: false });
+    while (!b.core.keys.jwks().body.includes(made.kid)) await new Promise((resolve) => setTimeout(resolve, 20));
+    await a.stop();
+    await b.stop();
+  });
+});

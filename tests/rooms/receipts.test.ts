@@ -1,0 +1,134 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { forEachStore } from '../support/stores.ts';
+import { openRooms, origin, register } from './rooms.ts';
+
+const rootSecret = 'a-root-secret-of-the-tests-7f3a9c5e1d42';
+
+forEachStore('receipts', (makeDatabase) => {
+  test('"everywhere" is said only when the other node refuses too', async () => {
+    const db = await makeDatabase();
+    const a = await openRooms(db, { name: 'a', rootSecret });
+    const b = await openRooms(db, { name: 'b', rootSecret });
+    for (let round = 0; round < 20; round += 1) {
+      const user = await register(a.core);
+      const accepted = b.core.validate(user.access_token, {});
+      assert.ok(accepted !== 'stale' && accepted.valid);
+      const pending = await a.core.sessions.end(user.user.id, user.session_id, 'logout', origin);
+      assert.ok(pending);
+      const receipt = await a.core.revocation.settle(pending, user.user.id);
+      assert.equal(receipt.effective_everywhere, true);
+      assert.deepEqual(receipt.pending_nodes, []);
+      assert.equal(receipt.acknowledged_nodes, 2);
+      assert.deepEqual(b.core.validate(user.access_token, {}), { valid: false, reason: 'revoked' });
+    }
+    await a.stop();
+    await b.stop();
+  });
+
+  test('a node that does not confirm is named, with the end of its lease; later the receipt stands otherwise', async () => {
+    const db = await makeDatabase();
+    const a = await openRooms(db, { name: 'a', rootSecret, variables: { REVOCATION_ACK_TIMEOUT: '100' } });
+    await db.execute(
+      `insert into cluster_nodes (incarnation, name, version, started_at, beat_at, lease_until)
+       values (gen_random_uuid(), 'frozen', 'test', now(), now(), clock_timestamp() + interval '3 seconds')`,
+    );
+    const user = await register(a.core);
+    const pending = await a.core.sessions.end(user.user.id, user.session_id, 'logout', origin);
+    assert.ok(pending);
+    const receipt = await a.core.revocation.settle(pending, user.user.id);
+    assert.equal(receipt.effective_everywhere, false);
+    assert.deepEqual(receipt.pending_nodes, ['frozen']);
+    assert.ok(Date.parse(receipt.effective_by) > Date.now());
+    // Once the lease has ended nobody can vouch any more.
+    for (;;) {
+      const now = await a.core.revocation.standing(receipt.position);
+      assert.equal(now?.userId, user.user.id);
+      if (now?.receipt.effective_everywhere === true) break;
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+    assert.ok(Date.now() >= Date.parse(receipt.effective_by) - 50);
+    assert.equal(await a.core.revocation.standing('made-up'), undefined);
+    await a.stop();
+  });
+
+  test('a transaction that commits late is not missed: it is applied, and its receipt waits for that', async () => {
+    const db = await makeDatabase();
+    if (db.kind === 'embedded') return assert.equal(db.kind, 'embedded', 'one connection: nothing commits late');
+    const a = await openRooms(db, { name: 'a', rootSecret });
+    const b = await openRooms(db, { name: 'b', rootSecret });
+    const early = await register(a.core);
+    const late = await register(a.core);
+    const open = Promise.withResolvers<void>();
+    const written = Promise.withResolvers<void>();
+    const slow = db.transaction(async (tx) => {
+      const pending = await a.core.revocation.append(tx, [
+        { kind: 'session', subject: late.session_id, reason: 'test', actor: 'test' },
+      ]);
+      written.resolve();
+      await open.promise;
+      return pending;
+    });
+    await written.promise;
+    // A younger transaction commits first, and the other node's cursor moves past it.
+    const pending = await a.core.sessions.end(early.user.id, early.session_id, 'logout', origin);
+    assert.ok(pending);
+    assert.equal((await a.core.revocation.settle(pending, early.user.id)).effective_everywhere, true);
+    open.resolve();
+    const receipt = await b.core.revocation.settle(await slow, late.user.id);
+    assert.equal(receipt.effective_everywhere, true);
+    for (const node of [a, b]) {
+      assert.deepEqual(node.core.validate(late.access_token, {}), { valid: false, reason: 'revoked' });
+    }
+    await a.stop();
+    await b.stop();
+  });
+
+  test('a role change ends access tokens at once and the refresh token brings the new set', async () => {
+    const db = await makeDatabase();
+    const { core, stop } = await openRooms(db, { name: 'a', rootSecret });
+    const by = { actor: 'test', origin };
+    const user = await register(core);
+    const made = await core.access.create({ name: 'editor', description: null, permissions: ['articles:write'] }, by);
+    assert.equal(made.kind, 'done');
+    const granted = await core.access.setUserRoles(user.user.id, (held) => [...held, 'editor'], by);
+    assert.equal(granted.kind, 'done');
+    if (granted.kind === 'done') await core.revocation.settle(granted.pending, user.user.id);
+    assert.deepEqual(core.validate(user.access_token, {}), { valid: false, reason: 'revoked' });
+    const next = await core.refresh(user.refresh_token, origin);
+    assert.equal(next.kind, 'refreshed');
+    if (next.kind !== 'refreshed') return;
+    const wanted = { required_permissions: ['articles:write'] };
+    const verdict = core.validate(next.answer.access_token, wanted);
+    assert.ok(verdict !== 'stale' && verdict.valid);
+
+    const changed = await core.access.setPermissions('editor', ['articles:read'], by);
+    assert.equal(changed.kind, 'done');
+    if (changed.kind === 'done') await core.revocation.settle(changed.pending, user.user.id);
+    assert.deepEqual(core.validate(next.answer.access_token, wanted), { valid: false, reason: 'revoked' });
+    const large = await core.access.setPermissions(
+      'editor',
+      Array.from({ length: 500 }, (_, n) => `resource-${n}:act`),
+      by,
+    );
+    assert.equal(large.kind === 'refused' && large.code, 'conflict');
+    await stop();
+  });
+
+  test('the last administrator cannot be demoted or disabled, by sixteen at once either', async () => {
+    const db = await makeDatabase();
+    const { core, stop } = await openRooms(db, { name: 'a', rootSecret });
+    const by = { actor: 'test', origin };
+    const admins = await Promise.all(Array.from({ length: 16 }, () => register(core)));
+    for (const admin of admins) await core.access.setUserRoles(admin.user.id, () => ['admin', 'user'], by);
+    const outcomes = await Promise.all(
+      admins.map((admin, index) =>
+        index % 2 === 0
+          ? core.access.setUserRoles(admin.user.id, () => ['user'], by)
+          : core.users.disable(admin.user.id, by),
+      ),
+    );
+    assert.equal(outcomes.filter((outcome) => outcome.kind === 'refused').length, 1);
+    await stop();
+  });
+});
