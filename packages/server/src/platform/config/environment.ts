@@ -53,6 +53,15 @@ export function isInjected(name: string, value: string): boolean {
 
 const injectedName = /_(SERVICE_HOST|SERVICE_PORT(_[A-Z0-9_]+)?|PORT_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)$/;
 
+/** Names that programs at large know, and that are near one of ours by chance. */
+const namesOfOthers: ReadonlySet<string> = new Set([
+  'SSL_CERT_FILE',
+  'SSL_CERT_DIR',
+  'NODE_PATH',
+  'LOGNAME',
+  'HOSTNAME',
+]);
+
 export interface UnknownNames {
   readonly problems: readonly SettingProblem[];
   readonly warnings: readonly SettingProblem[];
@@ -68,7 +77,13 @@ export function findUnknownNames(
   const warnings: SettingProblem[] = [];
   const names = new Set(known);
   for (const [variable, value = ''] of Object.entries(environment)) {
-    if (names.has(variable) || !/^[A-Z][A-Z0-9_]{4,63}$/.test(variable) || isInjected(variable, value)) continue;
+    if (
+      names.has(variable) ||
+      namesOfOthers.has(variable) ||
+      !/^[A-Z][A-Z0-9_]{4,63}$/.test(variable) ||
+      isInjected(variable, value)
+    )
+      continue;
     const near = nearest(variable, known);
     if (near !== undefined) {
       problems.push({ variable, problem: 'is not a variable of this service', mend: `did you mean ${near}?` });
