@@ -36,8 +36,8 @@ export function routeErrors(route: RouteDefinition): readonly ErrorCode[] {
   if (route.limit !== null) add(['rate_limited']);
   if (route.params !== undefined) add(['not_found']);
   if (route.method !== 'GET') {
-    add(onBodies);
-    if (route.body !== undefined || route.unknownFields === 'refuse') add(['validation_failed']);
+    // A route without a body takes none or `{}`, and refuses anything else.
+    add([...onBodies, 'validation_failed']);
     if (route.unknownFields === 'refuse') add(['unknown_field']);
   }
   if (route.query !== undefined) add(['validation_failed']);

@@ -59,7 +59,8 @@ export function createHttp(options: HttpOptions): HttpService {
       caseSensitive: true,
       ignoreTrailingSlash: false,
       ignoreDuplicateSlashes: false,
-      maxParamLength: 512,
+      // Above what a URL may have: what is too long or no parameter of ours is answered by us, as a problem.
+      maxParamLength: 64 * 1024,
       onBadUrl: (_path: string, request: IncomingMessage, response: ServerResponse) =>
         pipeline.notFound(wire.open(request, response), entries),
     },
