@@ -267,7 +267,7 @@ describe('the PostgreSQL driver', () => {
       );
       assert.ok(guests.includes(undefined), 'the server is full');
       await Promise.all(Array.from({ length: 20 }, (_, n) => db.run(bump, [(n % 10) + 1])));
-      await Promise.all(guests.map((guest) => guest?.close()));
+      for (const guest of guests) await guest?.close();
       await Promise.all(Array.from({ length: 20 }, (_, n) => db.run(bump, [(n % 10) + 1])));
     }));
 
@@ -290,6 +290,22 @@ describe('the PostgreSQL driver', () => {
     await assert.rejects(
       openPostgres({ connection: url }),
       (thrown) => unavailable(thrown) && thrown.reason === 'away',
+    );
+  });
+
+  test('TLS: prefer does without where the server has none, require and verify-full do not', async () => {
+    for (const mode of ['disable', 'prefer', 'allow']) {
+      await withDatabase({ connection: url.replace('sslmode=disable', `sslmode=${mode}`) }, (db) =>
+        db.run(bump, [1]).then(() => undefined),
+      );
+    }
+    for (const mode of ['require', 'verify-ca', 'verify-full']) {
+      const connection = url.replace('sslmode=disable', `sslmode=${mode}`);
+      await assert.rejects(openPostgres({ connection }), unavailable, mode);
+    }
+    await assert.rejects(
+      openPostgres({ connection: url.replace('?sslmode=disable', ''), ssl: 'require' }),
+      unavailable,
     );
   });
 

@@ -17,6 +17,5 @@ export {
   migrationStatus,
   SchemaNewer,
 } from './migrate.ts';
-export { type DatabaseOptions, openDatabase } from './open.ts';
 export { openPostgres, type PostgresOptions, type SslMode } from './postgres.ts';
 export { checkPostgresSettings, type PostgresSettings } from './settings-check.ts';
