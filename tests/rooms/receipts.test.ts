@@ -52,6 +52,24 @@ forEachStore('receipts', (makeDatabase) => {
     await a.stop();
   });
 
+  test('a node that serves while stale counts past its lease, until its tokens have expired', async () => {
+    const db = await makeDatabase();
+    const variables = { REVOCATION_ACK_TIMEOUT: '50', TOKEN_TTL: '600' };
+    const a = await openRooms(db, { name: 'a', rootSecret, variables });
+    await db.execute(
+      `insert into cluster_nodes (incarnation, name, version, started_at, beat_at, lease_until, stats)
+       values (gen_random_uuid(), 'stale', 'test', now(), now(), clock_timestamp() - interval '5 seconds', '{"serves_stale":true}')`,
+    );
+    const user = await register(a.core);
+    const pending = await a.core.sessions.end(user.user.id, user.session_id, 'logout', origin);
+    assert.ok(pending);
+    const receipt = await a.core.revocation.settle(pending, user.user.id);
+    assert.equal(receipt.effective_everywhere, false);
+    assert.deepEqual(receipt.pending_nodes, ['stale']);
+    assert.ok(Date.parse(receipt.effective_by) > Date.now() + 500_000);
+    await a.stop();
+  });
+
   test('a transaction that commits late is not missed: it is applied, and its receipt waits for that', async () => {
     const db = await makeDatabase();
     if (db.kind === 'embedded') return assert.equal(db.kind, 'embedded', 'one connection: nothing commits late');

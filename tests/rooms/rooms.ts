@@ -40,6 +40,7 @@ export async function openRooms(db: Database, options: RoomsOptions = {}): Promi
     address: null,
     version: 'test',
     startedAtMs: clock.wallMs(),
+    servesStale: settings.revocationWhenStale === 'serve',
   };
   const core = createCore({
     settings,

@@ -25,7 +25,7 @@ import { systemRandom } from './platform/random/index.ts';
 import { type ChildSpec, createSupervisor, type Supervisor } from './platform/supervision/index.ts';
 import { type Clock, systemClock, systemTimers } from './platform/time/index.ts';
 import { createLocalRateLimiter } from './rate-limit/index.ts';
-import { deleteDeadNodes, deleteExpiredRevocations } from './revocation/index.ts';
+import { type BeatNode, deleteDeadNodes, deleteExpiredRevocations } from './revocation/index.ts';
 import { createRoutes } from './routes.ts';
 import type { Settings } from './settings.ts';
 import { createValidateFast } from './tokens/index.ts';
@@ -66,6 +66,7 @@ export function createService({ settings, log, onEscalate }: ServiceOptions): Se
     address: null,
     version,
     startedAtMs: clock.wallMs(),
+    servesStale: settings.revocationWhenStale === 'serve',
   };
   const telemetry = createTelemetry({ settings, clock, log });
   const state: State = { closing: false, started: false };
@@ -139,7 +140,7 @@ interface Parts {
   readonly log: Log;
   readonly clock: Clock;
   readonly telemetry: Telemetry;
-  readonly node: { incarnation: string; name: string; address: string | null; version: string; startedAtMs: number };
+  readonly node: BeatNode;
   readonly state: State;
   readonly late: Late;
   brokenChildren?: () => readonly string[];

@@ -18,9 +18,9 @@ import {
   type BeatRow,
   deleteLease,
   findMoment,
+  type LivePageRow,
   listLivePage,
   listRevocationsSince,
-  type LivePageRow,
   updateLease,
 } from './ledger.sql.ts';
 
@@ -30,6 +30,8 @@ export interface BeatNode {
   readonly address: string | null;
   readonly version: string;
   readonly startedAtMs: number;
+  /** Configured to answer while stale: others then count it until its tokens have expired. */
+  readonly servesStale: boolean;
 }
 
 export interface Beat {

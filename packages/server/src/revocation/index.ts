@@ -7,6 +7,12 @@
  * - Without the database nothing is revoked (503), and this node stops vouching once its proof is older than the bound.
  */
 export { type Beat, type BeatNode, createBeat, lostCommits } from './beat.ts';
-export { deleteDeadNodes, deleteExpiredRevocations, listNodes, type NewRevocation, type NodeRow } from './ledger.sql.ts';
+export {
+  deleteDeadNodes,
+  deleteExpiredRevocations,
+  listNodes,
+  type NewRevocation,
+  type NodeRow,
+} from './ledger.sql.ts';
 export { type Barrier, createBarrier } from './receipts.ts';
 export { createRevocation, type Pending, type Revocation } from './revocation.ts';

@@ -2,8 +2,9 @@
 import type { RevocationEntry } from '@auth-service/protocol';
 import { one, type Queryable, statement } from '../platform/database/index.ts';
 
-/** How long after its lease a node's row is kept, for those who look. */
-const forgottenAfter = `interval '1 hour'`;
+const tokenTtl = `(select m.value::bigint from store_meta m where m.key = 'token_ttl_max') * interval '1 second'`;
+/** How long after its lease a node's row is kept: for those who look, and for nodes that go on vouching while stale. */
+const forgottenAfter = `greatest(interval '1 hour', ${tokenTtl} + interval '5 minutes')`;
 
 export interface AppendedRow extends RevocationEntry {
   readonly xid: string;
@@ -11,14 +12,7 @@ export interface AppendedRow extends RevocationEntry {
 
 /** `expires_at` is decided on the database's clock: the longest token life of this store, and a margin. */
 const append = statement<
-  [
-    readonly string[],
-    readonly string[],
-    readonly number[],
-    readonly string[],
-    readonly string[],
-    number,
-  ],
+  [readonly string[], readonly string[], readonly number[], readonly string[], readonly string[], number],
   AppendedRow
 >(
   'revocations_append',
@@ -58,14 +52,15 @@ export function appendRevocations(
  * lease. `peers` counts the other live incarnations.
  */
 const lease = statement<
-  [string, string, string | null, string, number, number, string | null, string | null],
+  [string, string, string | null, string, number, number, string | null, string | null, boolean],
   { peers: number; now_ms: number }
 >(
   'cluster_nodes_upsert_lease',
   `with mine as (
-     insert into cluster_nodes as n (incarnation, name, address, version, started_at, beat_at, lease_until, confirmed, confirmed_epoch)
+     insert into cluster_nodes as n (incarnation, name, address, version, started_at, beat_at, lease_until, confirmed, confirmed_epoch, stats)
      values ($1, $2, $3, $4, to_timestamp($5::float8 / 1000), clock_timestamp(),
-             clock_timestamp() + $6::float8 * interval '1 millisecond', $7::pg_snapshot, $8)
+             clock_timestamp() + $6::float8 * interval '1 millisecond', $7::pg_snapshot, $8,
+             jsonb_build_object('serves_stale', $9::boolean))
      on conflict (incarnation) do update
         set beat_at = clock_timestamp(),
             lease_until = greatest(n.lease_until, excluded.lease_until),
@@ -76,7 +71,14 @@ const lease = statement<
 
 export function updateLease(
   on: Queryable,
-  node: { incarnation: string; name: string; address: string | null; version: string; startedAtMs: number },
+  node: {
+    incarnation: string;
+    name: string;
+    address: string | null;
+    version: string;
+    startedAtMs: number;
+    servesStale: boolean;
+  },
   leaseMs: number,
   confirmed: { snapshot: string; storeEpoch: string } | null,
 ): Promise<{ peers: number; now_ms: number } | undefined> {
@@ -89,6 +91,7 @@ export function updateLease(
     leaseMs,
     confirmed?.snapshot ?? null,
     confirmed?.storeEpoch ?? null,
+    node.servesStale,
   ]);
 }
 
@@ -141,20 +144,25 @@ export const listLivePage = (on: Queryable, afterId: string, limit: number): Pro
 export interface LeaseRow {
   readonly incarnation: string;
   readonly name: string;
-  readonly lease_until: Date;
+  /** When it stops vouching without another beat: the end of its lease, or of every token where it serves while stale. */
+  readonly vouches_until: Date;
   /** Those of the asked transactions that are visible in the snapshot that it has confirmed. */
   readonly confirmed_xids: readonly string[];
 }
 
-/** The live leases, each with those of the asked transactions that it has confirmed. */
+/**
+ * The nodes that may vouch, each with those of the asked transactions that it has confirmed. A node that is configured to
+ * serve while stale may vouch past its lease, until the last token of before has expired.
+ */
 const listLeases = statement<[readonly string[]], LeaseRow>(
   'cluster_nodes_list_leases',
-  `select n.incarnation, n.name, n.lease_until,
+  `select n.incarnation, n.name, n.vouches_until,
           array(select x.xid::text from unnest($1::text[]) as x (xid)
                  where n.confirmed_epoch = store_epoch() and n.confirmed is not null
                    and pg_visible_in_snapshot(x.xid::xid8, n.confirmed)) as confirmed_xids
-     from cluster_nodes n
-    where n.lease_until > clock_timestamp()`,
+     from (select c.*, case when (c.stats ->> 'serves_stale')::boolean then c.lease_until + ${tokenTtl} else c.lease_until end
+             as vouches_until from cluster_nodes c) n
+    where n.vouches_until > clock_timestamp()`,
 );
 
 export const listLiveLeases = (on: Queryable, xids: readonly string[]): Promise<readonly LeaseRow[]> =>

@@ -115,7 +115,7 @@ export function createBarrier(deps: {
 
 /** The answer as the contract words it. */
 export function toReceipt(position: string, standing: Standing, quiet: { until: Date } | null, now: Date): Receipt {
-  const ends = standing.pending.map((lease) => lease.lease_until.getTime());
+  const ends = standing.pending.map((lease) => lease.vouches_until.getTime());
   if (quiet !== null) ends.push(quiet.until.getTime());
   return {
     revoked: true,
