@@ -22,7 +22,12 @@ await app.register(service.plugin);
 await app.listen({ port, host: '127.0.0.1' });
 console.log(`http://localhost:${port}/hello and http://localhost:${port}/docs`);
 
-process.once('SIGTERM', async () => {
-  await app.close();
-  await service.stop();
+process.once('SIGTERM', () => {
+  app
+    .close()
+    .then(() => service.stop())
+    .catch((error: unknown) => {
+      console.error(error);
+      process.exitCode = 1;
+    });
 });

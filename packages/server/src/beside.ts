@@ -72,7 +72,8 @@ async function runHere(
       await passwords.stop();
       await db.close();
     };
-    const rootSecret = settings.jwtSecret?.reveal() ?? (isEmbedded(db) ? findOrMakeRootSecret(settings.dataDir) : '');
+    const rootSecret =
+      settings.jwtSecret?.reveal() ?? (isEmbedded(db) ? findOrMakeRootSecret(settings.dataDir, systemRandom) : '');
     const core = createCore({
       settings,
       rootSecret,

@@ -134,7 +134,7 @@ async function databaseFindings(settings: Settings): Promise<readonly Finding[]>
     }
     return findings;
   } catch (error) {
-    if (error instanceof DataDirInUse) return runningFindings(settings, error);
+    if (error instanceof DataDirInUse) return await runningFindings(settings, error);
     return [{ check: 'database', status: 'failed', detail: describeFailure(error, settings) }];
   } finally {
     await db?.close();

@@ -13,14 +13,7 @@ import {
   usageOf,
 } from './cli/index.ts';
 import { type Environment, type ReadTextFile, withDotenv } from './platform/config/index.ts';
-import {
-  describeConfig,
-  describeProblems,
-  loadSettings,
-  type Machine,
-  type Settings,
-  type SettingsResult,
-} from './settings.ts';
+import { describeConfig, describeProblems, loadSettings, type Machine, type SettingsResult } from './settings.ts';
 import { version } from './version.ts';
 
 export interface ProgramHost {
@@ -150,8 +143,6 @@ function settingsOf(host: ProgramHost): Extract<SettingsResult, { ok: true }> | 
   for (const line of describeProblems(loaded.problems)) out.error(line);
   return undefined;
 }
-
-export type { Settings };
 
 function help(host: ProgramHost, words: readonly string[]): number {
   const out = createOutput(host.terminal);

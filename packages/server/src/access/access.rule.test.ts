@@ -27,5 +27,10 @@ test('role names are plain, permissions are a sorted union, large claims are tol
   for (const bad of ['', 'Editor', '2x', 'a b', 'a'.repeat(65), '__proto__']) assert.ok(!isRoleName(bad), bad);
   assert.deepEqual(permissionsOf([{ permissions: ['b:x', 'a:x'] }, { permissions: ['a:x'] }]), ['a:x', 'b:x']);
   assert.ok(!claimsTooLarge(['user'], ['a:b']));
-  assert.ok(claimsTooLarge(['user'], Array.from({ length: 400 }, (_, n) => `resource-${n}:action`)));
+  assert.ok(
+    claimsTooLarge(
+      ['user'],
+      Array.from({ length: 400 }, (_, n) => `resource-${n}:action`),
+    ),
+  );
 });

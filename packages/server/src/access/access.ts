@@ -26,16 +26,25 @@ export type AccessRefusal = {
   readonly detail: string;
 };
 
-export type AccessResult<T> = { readonly kind: 'done'; readonly value: T; readonly pending: Pending | null } | AccessRefusal;
+export type AccessResult<T> =
+  | { readonly kind: 'done'; readonly value: T; readonly pending: Pending | null }
+  | AccessRefusal;
 
 export interface Access {
   list(): Promise<readonly RoleRow[]>;
-  create(role: { name: string; description: string | null; permissions: readonly string[] }, by: Actor): Promise<AccessResult<RoleRow>>;
+  create(
+    role: { name: string; description: string | null; permissions: readonly string[] },
+    by: Actor,
+  ): Promise<AccessResult<RoleRow>>;
   /** Every holder's access tokens end at once; their refresh tokens bring the new set. */
   setPermissions(name: string, permissions: readonly string[], by: Actor): Promise<AccessResult<RoleRow>>;
   remove(name: string, by: Actor): Promise<AccessResult<{ holders: number }>>;
   /** Replaces the user's roles. */
-  setUserRoles(userId: string, change: (held: readonly string[]) => readonly string[], by: Actor): Promise<AccessResult<HolderRow>>;
+  setUserRoles(
+    userId: string,
+    change: (held: readonly string[]) => readonly string[],
+    by: Actor,
+  ): Promise<AccessResult<HolderRow>>;
 }
 
 export interface Actor {
@@ -58,7 +67,8 @@ export function createAccess(deps: { db: Database; audit: Audit; revocation: Rev
       if (problem !== null) return problem;
       return db.transaction(async (tx): Promise<AccessResult<RoleRow>> => {
         const made = await insertRole(tx, { ...role, permissions: permissionsOf([role]) });
-        if (made === undefined) return { kind: 'refused', code: 'conflict', detail: `A role named ${role.name} exists.` };
+        if (made === undefined)
+          return { kind: 'refused', code: 'conflict', detail: `A role named ${role.name} exists.` };
         await audit.append(tx, by.origin, {
           type: 'role.created',
           actor: by.actor,

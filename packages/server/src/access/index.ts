@@ -6,5 +6,12 @@
  *   issued before it are refused everywhere, refresh tokens go on and bring the new set.
  * - The last administrator stays.
  */
-export { type Access, type AccessRefusal, type AccessResult, type Actor, createAccess, lastAdministrator } from './access.ts';
+export {
+  type Access,
+  type AccessRefusal,
+  type AccessResult,
+  type Actor,
+  createAccess,
+  lastAdministrator,
+} from './access.ts';
 export { countOtherAdministrators, lockAdministrators, type RoleRow } from './roles.sql.ts';

@@ -36,7 +36,10 @@ const updatePermissions = statement<[string, readonly string[]], RoleRow>(
   `update roles set permissions = $2::text[], updated_at = clock_timestamp() where name = $1 returning ${columns}`,
 );
 
-const remove = statement<[string], { name: string }>('roles_delete', 'delete from roles where name = $1 returning name');
+const remove = statement<[string], { name: string }>(
+  'roles_delete',
+  'delete from roles where name = $1 returning name',
+);
 
 /** One lock for everything that may take the last administrator away. */
 const lockAdmins = statement<[], { locked: unknown }>(
@@ -88,7 +91,8 @@ export const listRoles = (on: Queryable): Promise<readonly RoleRow[]> => on.run(
 export const findRolesForGrant = (on: Queryable, names: readonly string[]): Promise<readonly RoleRow[]> =>
   on.run(lockNamed, [names]);
 
-export const findRoleForUpdate = (on: Queryable, name: string): Promise<RoleRow | undefined> => one(on, lockOne, [name]);
+export const findRoleForUpdate = (on: Queryable, name: string): Promise<RoleRow | undefined> =>
+  one(on, lockOne, [name]);
 
 export const insertRole = (
   on: Queryable,

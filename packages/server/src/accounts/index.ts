@@ -5,8 +5,9 @@
  * - A change that must end access tokens raises the user's epoch in the same transaction.
  * - Without the database every answer is 503.
  */
-export { describeEmailProblem } from './email-problem.rule.ts';
+
 export { canonicalEmail } from './email.rule.ts';
+export { describeEmailProblem } from './email-problem.rule.ts';
 export { type ShownUser, toUser } from './user.rule.ts';
 export {
   countUsers,

@@ -121,12 +121,7 @@ export function listUsers(
 }
 
 /** Replaces exactly the hash that was read: a password changed meanwhile stays. */
-export async function updatePasswordHash(
-  on: Queryable,
-  id: string,
-  from: string | null,
-  to: string,
-): Promise<boolean> {
+export async function updatePasswordHash(on: Queryable, id: string, from: string | null, to: string): Promise<boolean> {
   return (await one(on, updateHash, [id, from, to])) !== undefined;
 }
 

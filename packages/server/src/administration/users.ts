@@ -3,8 +3,8 @@ import type { Receipt } from '@auth-service/protocol';
 import { type Access, countOtherAdministrators, lastAdministrator, lockAdministrators } from '../access/index.ts';
 import {
   canonicalEmail,
-  describeEmailProblem,
   countUsers,
+  describeEmailProblem,
   findUserByEmailKey,
   findUserById,
   insertUser,
@@ -138,7 +138,12 @@ export function createUsers(deps: {
         const { ended, entries } = await sessions.endAll(tx, user.id, null, 'disabled', by.actor);
         const whole = { kind: 'user' as const, subject: user.id, minEpoch: epoch, reason: 'disabled', actor: by.actor };
         const pending = await revocation.append(tx, [...entries, whole]);
-        await audit.append(tx, by.origin, { type: 'user.disabled', actor: by.actor, target: user.id, outcome: 'success' });
+        await audit.append(tx, by.origin, {
+          type: 'user.disabled',
+          actor: by.actor,
+          target: user.id,
+          outcome: 'success',
+        });
         return { ended, pending };
       });
       if (done === 'last') return refused(lastAdministrator.detail);
@@ -152,7 +157,12 @@ export function createUsers(deps: {
       if (user === undefined) return unknownUser;
       await db.transaction(async (tx) => {
         if ((await updateUserStatus(tx, user.id, 'active')) === undefined) return;
-        await audit.append(tx, by.origin, { type: 'user.enabled', actor: by.actor, target: user.id, outcome: 'success' });
+        await audit.append(tx, by.origin, {
+          type: 'user.enabled',
+          actor: by.actor,
+          target: user.id,
+          outcome: 'success',
+        });
       });
       return { kind: 'done', value: null };
     },

@@ -23,18 +23,7 @@ export interface SealRow {
 const columns = 'id, time, type, actor, target, ip, user_agent, outcome, request_id, detail';
 
 const append = statement<
-  [
-    string,
-    number,
-    string,
-    string | null,
-    string | null,
-    string | null,
-    string | null,
-    string,
-    string | null,
-    string,
-  ],
+  [string, number, string, string | null, string | null, string | null, string | null, string, string | null, string],
   never
 >(
   'audit_append_event',
@@ -107,7 +96,9 @@ export async function appendSeals(on: Queryable, seals: readonly (SealRow & { ev
 }
 
 /** A seal with its event; the event's columns are null where the event is gone. */
-export type SealedRow = SealRow & { readonly event_id: string } & { readonly [K in keyof AuditRow]: AuditRow[K] | null };
+export type SealedRow = SealRow & { readonly event_id: string } & {
+  readonly [K in keyof AuditRow]: AuditRow[K] | null;
+};
 
 const listSealed = statement<[number, number], SealedRow>(
   'audit_list_sealed',

@@ -116,7 +116,8 @@ export function createAudit(deps: { db: Database; clock: Clock; random: Random }
         const rows = await listSealedAfter(db, checked, walkBatch);
         for (const row of rows) {
           const reason = brokenLink(row, checked + 1, hash);
-          if (reason !== null) return { valid: false, checked, first_invalid: { seq: row.seq, id: row.event_id, reason } };
+          if (reason !== null)
+            return { valid: false, checked, first_invalid: { seq: row.seq, id: row.event_id, reason } };
           hash = row.hash;
           checked += 1;
         }

@@ -6,6 +6,8 @@
  *   the log seals first, so no reader sees an unsealed event (docs/decisions/0008).
  * - Without the database there is no event and no change.
  */
+
+export type { ListedAuditRow } from './audit.sql.ts';
 export {
   type Audit,
   type AuditEvent,
@@ -14,4 +16,3 @@ export {
   type Origin,
   type Verification,
 } from './audit.ts';
-export type { ListedAuditRow } from './audit.sql.ts';

@@ -89,7 +89,8 @@ async function serve(
 function readRequest(text: string): Request | undefined {
   try {
     const value: unknown = JSON.parse(text);
-    if (typeof value !== 'object' || value === null || !('words' in value) || !Array.isArray(value.words)) return undefined;
+    if (typeof value !== 'object' || value === null || !('words' in value) || !Array.isArray(value.words))
+      return undefined;
     const secret = 'secret' in value && typeof value.secret === 'string' ? value.secret : null;
     return { words: value.words.map(String), secret };
   } catch {
@@ -98,11 +99,7 @@ function readRequest(text: string): Request | undefined {
 }
 
 /** Runs the words in the service that listens on `path`; `undefined` when none does. */
-export async function askControl(
-  path: string,
-  request: Request,
-  out: CommandOutput,
-): Promise<number | undefined> {
+export async function askControl(path: string, request: Request, out: CommandOutput): Promise<number | undefined> {
   const socket = createConnection(path);
   const isConnected = await new Promise<boolean>((resolve) => {
     socket.once('connect', () => resolve(true));

@@ -78,7 +78,8 @@ export const keysCommands: readonly Command[] = [
       if (json) out.line(JSON.stringify({ keys }));
       else {
         const rows = keys.map((key) => [key.kid, key.algorithm, key.state, key.activates_at, key.retires_at ?? '']);
-        for (const line of table([['KID', 'ALGORITHM', 'STATE', 'ACTIVE FROM', 'VERIFIES UNTIL'], ...rows])) out.line(line);
+        for (const line of table([['KID', 'ALGORITHM', 'STATE', 'ACTIVE FROM', 'VERIFIES UNTIL'], ...rows]))
+          out.line(line);
       }
       return exitOk;
     },
@@ -98,7 +99,9 @@ export const keysCommands: readonly Command[] = [
           outcome: 'success',
         }),
       );
-      out.line(json ? JSON.stringify({ key: made }) : `key ${made.kid} is ${made.state}, signs from ${made.activates_at}`);
+      out.line(
+        json ? JSON.stringify({ key: made }) : `key ${made.kid} is ${made.state}, signs from ${made.activates_at}`,
+      );
       return exitOk;
     },
   },
@@ -124,7 +127,10 @@ export const keysCommands: readonly Command[] = [
       if (!done) return refuse(out, 'There is no such key, or it was revoked before. See: auth-service keys list');
       const receipt = await rooms.revocation.settle(pending, 'cli');
       if (json) out.line(JSON.stringify({ kid, receipt }));
-      else out.line(`revoked key ${kid}; ${receipt.effective_everywhere ? 'in force on every node' : `in force by ${receipt.effective_by}`}`);
+      else
+        out.line(
+          `revoked key ${kid}; ${receipt.effective_everywhere ? 'in force on every node' : `in force by ${receipt.effective_by}`}`,
+        );
       return exitOk;
     },
   },
@@ -161,7 +167,8 @@ export const auditCommands: readonly Command[] = [
     examples: ['auth-service audit list --type authn_login --limit 20'],
     async run({ flags, out, rooms, json }) {
       const limit = Number(flags['limit'] ?? '50');
-      if (!Number.isInteger(limit) || limit < 1 || limit > 1_000) return refuse(out, '--limit is a whole number from 1 to 1000.');
+      if (!Number.isInteger(limit) || limit < 1 || limit > 1_000)
+        return refuse(out, '--limit is a whole number from 1 to 1000.');
       const { type, about } = flags;
       const events = await rooms.audit.list({
         limit,

@@ -1,6 +1,13 @@
 /** Finds the command that the words name, reads its flags, runs it. Wrong usage is exit code 2 and says how it goes. */
 import { parseArgs } from 'node:util';
-import { type Command, type CommandOutput, type CommandRooms, exitFailed, exitUsage, type FlagSpec } from './command.ts';
+import {
+  type Command,
+  type CommandOutput,
+  type CommandRooms,
+  exitFailed,
+  exitUsage,
+  type FlagSpec,
+} from './command.ts';
 import { auditCommands, keysCommands, rolesCommands } from './other.commands.ts';
 import { usersCommands } from './users.commands.ts';
 

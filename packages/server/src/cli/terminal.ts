@@ -69,8 +69,14 @@ function readHidden(terminal: Terminal): Promise<string> {
     let text = '';
     const onData = (chunk: Buffer): void => {
       for (const character of chunk.toString('utf8')) {
-        if (character === '\r' || character === '\n' || character === '\u0004') return end(() => resolve(text));
-        if (character === '\u0003') return end(() => reject(new Error('interrupted')));
+        if (character === '\r' || character === '\n' || character === '\u0004') {
+          end(() => resolve(text));
+          return;
+        }
+        if (character === '\u0003') {
+          end(() => reject(new Error('interrupted')));
+          return;
+        }
         text = character === '\u007f' ? [...text].slice(0, -1).join('') : text + character;
       }
     };

@@ -1,7 +1,8 @@
 /** auth-service users … */
+
+import type { Receipt } from '@auth-service/protocol';
 import { toUser, type UserRow } from '../accounts/index.ts';
 import { commandLine, type Outcome } from '../administration/index.ts';
-import type { Receipt } from '@auth-service/protocol';
 import { type Command, type CommandContext, exitFailed, exitOk, printable, table } from './command.ts';
 
 const pageSize = 200;
@@ -84,7 +85,8 @@ export const usersCommands: readonly Command[] = [
     positionals: ['EMAIL|ID'],
     flags: {},
     examples: ['auth-service users disable ada@example.org'],
-    run: async (context) => report(context, 'disabled', await context.rooms.users.disable(context.args[0] ?? '', commandLine)),
+    run: async (context) =>
+      report(context, 'disabled', await context.rooms.users.disable(context.args[0] ?? '', commandLine)),
   },
   {
     name: 'users enable',
@@ -92,7 +94,8 @@ export const usersCommands: readonly Command[] = [
     positionals: ['EMAIL|ID'],
     flags: {},
     examples: ['auth-service users enable ada@example.org'],
-    run: async (context) => report(context, 'enabled', await context.rooms.users.enable(context.args[0] ?? '', commandLine)),
+    run: async (context) =>
+      report(context, 'enabled', await context.rooms.users.enable(context.args[0] ?? '', commandLine)),
   },
   {
     name: 'users verify',

@@ -6,8 +6,8 @@
  * - Without the database a node goes on signing and verifying with the keys that it holds.
  */
 export { updateTokenTtlMax } from './keys.sql.ts';
-export { findOrMakeRootSecret } from './root-secret-file.ts';
 export { createRootSecret, type KeyPurpose, type RootSecret } from './root-secret.ts';
+export { findOrMakeRootSecret } from './root-secret-file.ts';
 export {
   type ActiveKey,
   createSigningKeys,

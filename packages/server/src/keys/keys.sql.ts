@@ -1,6 +1,7 @@
 /** Statements of the signing keys. Ends are told as milliseconds from the database's now, so no node's clock decides. */
-import { one, type Queryable, statement } from '../platform/database/index.ts';
+
 import type { SigningAlgorithm } from '@auth-service/protocol';
+import { one, type Queryable, statement } from '../platform/database/index.ts';
 
 export interface SigningKeyRow {
   readonly kid: string;

@@ -2,22 +2,22 @@
  * The root secret of the embedded store, where none was configured: made once, kept beside the store it protects (mode 0600).
  * Written whole under another name and then linked into place, so that a crash leaves the whole file or none.
  */
-import { randomBytes } from 'node:crypto';
 import { closeSync, fsyncSync, linkSync, openSync, readFileSync, unlinkSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
+import type { Random } from '../platform/random/index.ts';
 
 const fileName = 'root-secret';
 const secretBytes = 48;
 
 /** Reads it; makes it when it is missing. The folder must exist and be ours. */
-export function findOrMakeRootSecret(dataDir: string): string {
+export function findOrMakeRootSecret(dataDir: string, random: Random): string {
   const path = join(dataDir, fileName);
   const existing = read(path);
   if (existing !== undefined) return existing;
-  const temporary = join(dataDir, `${fileName}.${randomBytes(6).toString('hex')}`);
+  const temporary = join(dataDir, `${fileName}.${random.bytes(6).toString('hex')}`);
   const file = openSync(temporary, 'wx', 0o600);
   try {
-    writeSync(file, `${randomBytes(secretBytes).toString('base64')}\n`);
+    writeSync(file, `${random.bytes(secretBytes).toString('base64')}\n`);
     fsyncSync(file);
   } finally {
     closeSync(file);

@@ -7,13 +7,7 @@ import { createCipheriv, createDecipheriv, createHmac, hkdfSync, timingSafeEqual
 import type { Random } from '../platform/random/index.ts';
 
 /** The closed list of purposes. */
-export type KeyPurpose =
-  | 'signing-keys'
-  | 'refresh-tokens'
-  | 'device-tokens'
-  | 'lockout'
-  | 'positions'
-  | 'mfa-secrets';
+export type KeyPurpose = 'signing-keys' | 'refresh-tokens' | 'device-tokens' | 'lockout' | 'positions' | 'mfa-secrets';
 
 export interface RootSecret {
   /** HMAC-SHA-256 under the current key of `purpose`. */

@@ -3,7 +3,13 @@
  * take the same steps, the same statements and the same time.
  */
 import type { TokenAnswer } from '@auth-service/protocol';
-import { canonicalEmail, findUserByEmailKey, type UserRow, updateLastLogin, updatePasswordHash } from '../accounts/index.ts';
+import {
+  canonicalEmail,
+  findUserByEmailKey,
+  type UserRow,
+  updateLastLogin,
+  updatePasswordHash,
+} from '../accounts/index.ts';
 import type { Audit, Origin } from '../audit/index.ts';
 import type { RootSecret } from '../keys/index.ts';
 import { issueDeviceToken, type Lockout, readDeviceToken } from '../lockout/index.ts';
@@ -26,7 +32,12 @@ export type LoginOutcome =
   | { readonly kind: 'logged_in'; readonly answer: TokenAnswer }
   | {
       readonly kind: 'refused';
-      readonly code: 'invalid_credentials' | 'account_locked' | 'account_disabled' | 'email_not_verified' | 'overloaded';
+      readonly code:
+        | 'invalid_credentials'
+        | 'account_locked'
+        | 'account_disabled'
+        | 'email_not_verified'
+        | 'overloaded';
       readonly retryAfterSeconds?: number;
     };
 
@@ -133,7 +144,10 @@ export function createLogin(deps: LoginDeps): Login {
       random: deps.random,
       now: deps.clock.wallMs(),
     });
-    return { kind: 'logged_in', answer: { ...issuer.issue({ user, session: started.row }), device_token: deviceToken } };
+    return {
+      kind: 'logged_in',
+      answer: { ...issuer.issue({ user, session: started.row }), device_token: deviceToken },
+    };
   }
 
   async function note(

@@ -44,7 +44,8 @@ export function createRegister(deps: RegisterDeps): Register {
   return async (command) => {
     const address = canonicalEmail(command.email);
     const errors: FieldError[] = [];
-    if (!address.ok) errors.push({ pointer: '/user/email', code: 'email_invalid', detail: describeEmailProblem(address.problem) });
+    if (!address.ok)
+      errors.push({ pointer: '/user/email', code: 'email_invalid', detail: describeEmailProblem(address.problem) });
     for (const problem of checkPassword(command.password, {
       minLength: deps.passwordMinLength,
       email: address.ok ? address.email : undefined,

@@ -1,6 +1,7 @@
 /** GET /cluster/status */
-import { ClusterStatusSchema } from '@auth-service/protocol';
+
 import type { Freshness, Replica } from '@auth-service/guard';
+import { ClusterStatusSchema } from '@auth-service/protocol';
 import type { Database } from '../platform/database/index.ts';
 import { defineRoute } from '../platform/http/index.ts';
 import { type Beat, listNodes, type NodeRow } from '../revocation/index.ts';

@@ -21,7 +21,10 @@ export function healthRoutes(health: Health): readonly RouteDefinition[] {
       path: '/health',
       summary: 'Health of this node, in detail',
       answers: {
-        200: { description: '`ok`, or `degraded`: something is away that is not needed to answer.', schema: HealthSchema },
+        200: {
+          description: '`ok`, or `degraded`: something is away that is not needed to answer.',
+          schema: HealthSchema,
+        },
         503: { description: '`unavailable`', schema: HealthSchema },
       },
       async handle() {

@@ -3,7 +3,13 @@
  * peers, and never a request that was forwarded by somebody who is not trusted.
  */
 import { createHash, timingSafeEqual } from 'node:crypto';
-import { isPrivateOrLoopback, type ReadClientAddress, type Refusal, type RequestContext, refusal } from '../platform/http/index.ts';
+import {
+  isPrivateOrLoopback,
+  type ReadClientAddress,
+  type Refusal,
+  type RequestContext,
+  refusal,
+} from '../platform/http/index.ts';
 
 const forwardingHeaders = ['forwarded', 'x-forwarded-for', 'x-forwarded-host', 'x-forwarded-proto', 'x-real-ip', 'via'];
 const bearer = /^bearer +(\S+)$/i;

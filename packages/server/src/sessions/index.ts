@@ -9,6 +9,7 @@
 export { originOf } from './origin.ts';
 export { type BearerOutcome, createBearer, defineRoute, type Principal } from './principal.ts';
 export { type Presented, RotationQueueFull } from './rotation.ts';
+export type { EndedRow, RotatedRow, SessionRow } from './sessions.sql.ts';
 export {
   createSessions,
   type EndReason,
@@ -18,4 +19,3 @@ export {
   type Started,
   toSession,
 } from './sessions.ts';
-export type { EndedRow, RotatedRow, SessionRow } from './sessions.sql.ts';

@@ -11,7 +11,7 @@ export const logoutRoute = (deps: { sessions: Sessions; revocation: Revocation }
     method: 'POST',
     path: '/api/auth/logout',
     summary: 'End the session of the access token',
-    description: "Its access tokens and its refresh token are dead; the receipt says where, and by when everywhere.",
+    description: 'Its access tokens and its refresh token are dead; the receipt says where, and by when everywhere.',
     tags: ['sessions'],
     access: { kind: 'bearer' },
     limit: 'api',

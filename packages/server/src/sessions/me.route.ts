@@ -19,10 +19,7 @@ export const meRoute = (deps: { db: Queryable; sessions: Sessions }) =>
     errors: ['overloaded'],
     async handle(request) {
       const { userId, sessionId } = request.auth;
-      const [user, session] = await Promise.all([
-        findUserById(deps.db, userId),
-        deps.sessions.find(userId, sessionId),
-      ]);
+      const [user, session] = await Promise.all([findUserById(deps.db, userId), deps.sessions.find(userId, sessionId)]);
       // The account or the session ended while this token still verified.
       if (user === undefined || session === undefined) return refusal('token_revoked');
       return { status: 200, body: { user: toUser(user), session: toSession(session, sessionId) } };

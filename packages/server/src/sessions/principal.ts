@@ -1,8 +1,14 @@
 /** Who calls: the bearer token of a request, verified locally by `guard`. No I/O. */
 import type { Verifier } from '@auth-service/guard';
 import type { AccessTokenClaims } from '@auth-service/protocol';
-import { type GuardedAccess, type Refusal, refusal, type RequestContext, routeDefiner } from '../platform/http/index.ts';
 import { coversAll } from '@auth-service/protocol';
+import {
+  type GuardedAccess,
+  type Refusal,
+  type RequestContext,
+  refusal,
+  routeDefiner,
+} from '../platform/http/index.ts';
 
 export interface Principal {
   readonly userId: string;

@@ -176,8 +176,11 @@ const deleteByUser = statement<[string, string | null], EndedRow>(
 );
 
 /** Ends all sessions of a user, but for the one to keep. */
-export const deleteSessionsByUser = (on: Queryable, userId: string, keep: string | null): Promise<readonly EndedRow[]> =>
-  on.run(deleteByUser, [userId, keep]);
+export const deleteSessionsByUser = (
+  on: Queryable,
+  userId: string,
+  keep: string | null,
+): Promise<readonly EndedRow[]> => on.run(deleteByUser, [userId, keep]);
 
 const deleteOverLimit = statement<[string, number, string], EndedRow>(
   'sessions_delete_over_limit',

@@ -56,7 +56,13 @@ export interface Sessions {
   end(userId: string, sessionId: string, reason: EndReason, origin: Origin): Promise<Pending | undefined>;
   endReused(sessionId: string, userId: string, counter: number, origin: Origin): Promise<Pending | null>;
   /** In the caller's transaction: ends all of the user's sessions but `keep`. */
-  endAll(tx: Queryable, userId: string, keep: string | null, why: EndReason, actor: string): Promise<{ ended: readonly EndedRow[]; entries: readonly NewRevocation[] }>;
+  endAll(
+    tx: Queryable,
+    userId: string,
+    keep: string | null,
+    why: EndReason,
+    actor: string,
+  ): Promise<{ ended: readonly EndedRow[]; entries: readonly NewRevocation[] }>;
   /** After the commit: counts what ended. */
   counted(ended: readonly EndedRow[], reason: EndReason): void;
   find(userId: string, sessionId: string): Promise<SessionRow | undefined>;

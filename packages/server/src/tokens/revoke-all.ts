@@ -6,12 +6,10 @@ import type { Database } from '../platform/database/index.ts';
 import type { Revocation } from '../revocation/index.ts';
 import type { EndReason, Sessions } from '../sessions/index.ts';
 
-export interface RevokeAll {
-  (
-    userId: string,
-    options: { keep: string | null; reason: EndReason; actor: string; origin: Origin },
-  ): Promise<(Receipt & { revoked_sessions: number }) | undefined>;
-}
+export type RevokeAll = (
+  userId: string,
+  options: { keep: string | null; reason: EndReason; actor: string; origin: Origin },
+) => Promise<(Receipt & { revoked_sessions: number }) | undefined>;
 
 export function createRevokeAll(deps: {
   readonly db: Database;
@@ -27,7 +25,13 @@ export function createRevokeAll(deps: {
       const epoch = await updateUserEpoch(tx, userId, { tokens: all, devices: true });
       if (epoch === undefined) return undefined;
       const { ended, entries } = await sessions.endAll(tx, userId, options.keep, options.reason, options.actor);
-      const whole = { kind: 'user' as const, subject: userId, minEpoch: epoch, reason: options.reason, actor: options.actor };
+      const whole = {
+        kind: 'user' as const,
+        subject: userId,
+        minEpoch: epoch,
+        reason: options.reason,
+        actor: options.actor,
+      };
       const pending = await revocation.append(tx, all ? [...entries, whole] : entries);
       await audit.append(tx, options.origin, {
         type: 'session.revoked_all',

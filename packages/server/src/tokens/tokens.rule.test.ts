@@ -17,7 +17,10 @@ describe('the refresh token', () => {
   test('reads back what was written, for any session and counter', () => {
     fc.assert(
       fc.property(fc.uuid(), fc.integer({ min: 0, max: 2 ** 31 - 1 }), (sessionId, counter) => {
-        assert.deepEqual(readRefreshToken(root, writeRefreshToken(root, { sessionId, counter })), { sessionId, counter });
+        assert.deepEqual(readRefreshToken(root, writeRefreshToken(root, { sessionId, counter })), {
+          sessionId,
+          counter,
+        });
       }),
     );
   });

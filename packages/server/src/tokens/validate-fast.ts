@@ -2,7 +2,7 @@
  * The short way of `validate-token`, for the one body that nearly everybody sends: `{"token":"…"}`.
  *
  * It leaves out the parser, the validator and the serialiser, and nothing else: the token goes through the same `verify`,
- * and the answer of a token that verified before is kept as bytes beside it in guard's cache, which checks expiry, key,
+ * and the answer of a token that verified before is kept ready beside it in guard's cache, which checks expiry, key,
  * revocation and freshness each time. Any other body goes on to the full path.
  */
 import type { Verifier } from '@auth-service/guard';
@@ -18,10 +18,29 @@ const plain = /^[A-Za-z0-9_.-]+$/;
 
 const ownHeaders = ['Cache-Control', 'no-store', 'Content-Type', 'application/json; charset=utf-8', 'Content-Length'];
 
+/**
+ * Kept as text, not as bytes: Node joins a text with the headers and writes once, where bytes are a second write of their
+ * own and cost a quarter of the throughput.
+ */
+interface Ready {
+  readonly text: string;
+  readonly length: string;
+  readonly encoding: 'latin1' | 'utf8';
+}
+
+const asciiOnly = /^[ -~]*$/;
+
+const makeReady = (text: string): Ready => ({
+  text,
+  length: String(Buffer.byteLength(text)),
+  // The same bytes, and the cheaper way to them.
+  encoding: asciiOnly.test(text) ? 'latin1' : 'utf8',
+});
+
 const negative = {
-  invalid: Buffer.from('{"valid":false,"reason":"invalid"}'),
-  expired: Buffer.from('{"valid":false,"reason":"expired"}'),
-  revoked: Buffer.from('{"valid":false,"reason":"revoked"}'),
+  invalid: makeReady('{"valid":false,"reason":"invalid"}'),
+  expired: makeReady('{"valid":false,"reason":"expired"}'),
+  revoked: makeReady('{"valid":false,"reason":"revoked"}'),
 };
 
 export function createValidateFast(verifier: Verifier): FastPath {
@@ -44,23 +63,18 @@ export function createValidateFast(verifier: Verifier): FastPath {
 
 function answer(verifier: Verifier, exchange: FastExchange, bytes: Buffer): void {
   const token = tokenOf(bytes);
-  if (token === undefined) return exchange.fallBack(bytes);
-  const verified = verifier.verify(token);
+  const verified = token === undefined ? undefined : verifier.verify(token);
+  if (verified === undefined || (verified.kind === 'refused' && verified.reason === 'stale')) {
+    exchange.fallBack(bytes);
+    return;
+  }
   if (verified.kind === 'valid') {
     const { entry } = verified;
     entry.memo ??= Buffer.from(JSON.stringify(validAnswer(verified.claims)));
-    return send(exchange, entry.memo as Buffer);
-  }
-  switch (verified.reason) {
-    case 'stale':
-      return exchange.fallBack(bytes);
-    case 'expired':
-      return send(exchange, negative.expired);
-    case 'revoked':
-      return send(exchange, negative.revoked);
-    default:
-      return send(exchange, negative.invalid);
-  }
+    send(exchange, entry.memo as Buffer);
+  } else if (verified.reason === 'expired') send(exchange, negative.expired);
+  else if (verified.reason === 'revoked') send(exchange, negative.revoked);
+  else send(exchange, negative.invalid);
 }
 
 /** The token of a body that is exactly `{"token":"…"}`; any other spelling of the same JSON is not worth a short way. */
@@ -71,8 +85,8 @@ function tokenOf(bytes: Buffer): string | undefined {
   return plain.test(token) ? token : undefined;
 }
 
-function send(exchange: FastExchange, body: Buffer): void {
-  exchange.response.writeHead(200, [...exchange.headers, ...ownHeaders, String(body.length)]);
-  exchange.response.end(body);
+function send(exchange: FastExchange, { text, length, encoding }: Ready): void {
+  exchange.response.writeHead(200, [...exchange.headers, ...ownHeaders, length]);
+  exchange.response.end(text, encoding);
   exchange.answered(200);
 }

@@ -12,7 +12,8 @@ export type Shortfall = 'insufficient_permissions' | 'insufficient_authenticatio
 
 export function findShortfall(claims: AccessTokenClaims, wanted: Requirements, nowSeconds: number): Shortfall | null {
   if (wanted.required_acr === 'aal2' && claims.acr !== 'aal2') return 'insufficient_authentication';
-  if (wanted.max_age !== undefined && nowSeconds - claims.auth_time > wanted.max_age) return 'insufficient_authentication';
+  if (wanted.max_age !== undefined && nowSeconds - claims.auth_time > wanted.max_age)
+    return 'insufficient_authentication';
   if (wanted.required_permissions !== undefined && !coversAll(claims.permissions, wanted.required_permissions)) {
     return 'insufficient_permissions';
   }

@@ -8,7 +8,7 @@
  * route's own has seen its data. A failure becomes 500 (503 where the store is away) with nothing of its text.
  */
 import type { IncomingMessage } from 'node:http';
-import { DatabaseUnavailable } from '../database/database.ts';
+import { DatabaseUnavailable } from '../database/index.ts';
 import { type BodyRead, bodyHeaders, isJsonContentType, readBody } from './body.ts';
 import type { Exchange, Wire } from './exchange.ts';
 import { parseJson } from './json.ts';

@@ -1,0 +1,241 @@
+/**
+ * What runs in the service, each as a supervised child, in start order. What children make as they start stands in `late`,
+ * for those that start after them; a child that is started again finds it there.
+ */
+import { controlPath } from './beside.ts';
+import { controlPathMax, openControl } from './cli/index.ts';
+import { type Core, createCore } from './core.ts';
+import { findOrMakeRootSecret } from './keys/index.ts';
+import { makeHttp } from './make-http.ts';
+import { isEmbedded, openStore } from './open-store.ts';
+import { need, type Parts } from './parts.ts';
+import { createPasswordHasher } from './passwords/index.ts';
+import { every } from './periodic.ts';
+import { checkPostgresSettings, migrate } from './platform/database/index.ts';
+import { systemRandom } from './platform/random/index.ts';
+import type { ChildSpec } from './platform/supervision/index.ts';
+import { deleteDeadNodes, deleteExpiredRevocations } from './revocation/index.ts';
+
+const everyMs = { seal: 1_000, seen: 2_000, sweep: 30_000, keys: 30_000, replica: 1_000, maintain: 300_000 } as const;
+const ledgerBatch = 5_000;
+
+/** Everything but the listener. */
+export function childSpecs(parts: Parts): readonly ChildSpec[] {
+  const { settings, log, late, telemetry } = parts;
+  const core = (): Core => need(late.core, 'the rooms are not wired yet');
+  return [
+    storeSpec(parts),
+    {
+      name: 'passwords',
+      restart: 'permanent',
+      stopTimeoutMs: 5_000,
+      async start() {
+        const hasher = createPasswordHasher({
+          algorithm: settings.passwordHash,
+          bcryptCost: settings.bcryptCost,
+          workers: settings.passwordHashWorkers,
+          queueLimit: settings.passwordHashQueueMax,
+          observe: telemetry.hashed,
+          onWorkerExit: (error) => {
+            telemetry.restarted('password-worker');
+            log.warn({ child: 'password-worker', error }, 'a hashing thread died and is replaced');
+          },
+        });
+        late.passwords = hasher;
+        telemetry.watchPasswords(hasher);
+        return { stop: () => hasher.stop() };
+      },
+    },
+    {
+      name: 'keys',
+      restart: 'permanent',
+      stopTimeoutMs: 1_000,
+      async start({ failed }) {
+        late.core ??= await wire(parts);
+        await core().load();
+        return every(everyMs.keys, () => core().keys.maintain(), failed);
+      },
+    },
+    {
+      name: 'revocations',
+      restart: 'permanent',
+      stopTimeoutMs: 3_000,
+      async start({ failed }) {
+        const beat = need(core().beat ?? undefined, 'this process has no beat');
+        await beat.start(failed);
+        const sweep = setInterval(() => core().replica.sweep(parts.clock.wallMs() / 1_000, 8), everyMs.replica);
+        sweep.unref();
+        return {
+          stop: () => {
+            clearInterval(sweep);
+            return beat.stop();
+          },
+        };
+      },
+    },
+    {
+      name: 'sealer',
+      restart: 'permanent',
+      stopTimeoutMs: 2_000,
+      start: async ({ failed }) => every(everyMs.seal, () => core().audit.seal(), failed),
+    },
+    {
+      name: 'last-seen',
+      restart: 'permanent',
+      stopTimeoutMs: 2_000,
+      async start({ failed }) {
+        const running = every(everyMs.seen, () => core().sessions.flushSeen(), failed);
+        return {
+          async stop() {
+            await running.stop();
+            await core()
+              .sessions.flushSeen()
+              .catch(() => undefined);
+          },
+        };
+      },
+    },
+    {
+      name: 'sweeper',
+      restart: 'permanent',
+      stopTimeoutMs: 2_000,
+      start: async ({ failed }) => every(everyMs.sweep, () => sweep(parts, core()), failed),
+    },
+    controlSpec(parts),
+    httpSpec(parts),
+  ];
+}
+
+function storeSpec(parts: Parts): ChildSpec {
+  const { settings, log, late, telemetry } = parts;
+  return {
+    name: 'store',
+    restart: 'permanent',
+    stopTimeoutMs: 10_000,
+    async start({ failed }) {
+      const existing = late.db;
+      if (existing !== undefined) {
+        // The thread of the embedded store died; everybody keeps the same store and finds it again.
+        if (isEmbedded(existing)) await existing.reopen();
+      } else {
+        const opened = await openStore(settings, {
+          observe: telemetry.queried,
+          onWarning: (message) => log.warn({ child: 'store' }, message),
+          onState: (now) => {
+            if (now === 'up') log.info({ child: 'store' }, 'the database is back');
+            else log.warn({ child: 'store' }, 'the database is away; what needs it answers 503');
+            if (now === 'away' && settings.database.kind === 'embedded') failed(new Error('the embedded store ended'));
+          },
+        });
+        late.db = opened;
+        telemetry.watchPool(opened);
+        if (settings.migrateOnStart) {
+          const { applied } = await migrate(opened);
+          if (applied.length > 0) log.info({ applied }, 'the database schema was brought up to date');
+        }
+        if (!isEmbedded(opened)) {
+          for (const warning of (await checkPostgresSettings(opened)).warnings) log.warn({ child: 'store' }, warning);
+        }
+      }
+      const db = need(late.db, 'the store is open');
+      const upkeep = isEmbedded(db)
+        ? every(
+            everyMs.maintain,
+            () => db.maintain(),
+            () => undefined,
+          )
+        : undefined;
+      return {
+        async stop() {
+          await upkeep?.stop();
+          if (parts.state.closing) await db.close();
+        },
+      };
+    },
+  };
+}
+
+/** The rooms are wired once; children that are started again find them. */
+async function wire(parts: Parts): Promise<Core> {
+  const { settings, late, telemetry, node, clock, log } = parts;
+  const db = need(late.db, 'the store is open');
+  const passwords = need(late.passwords, 'the hasher runs');
+  const rootSecret = settings.jwtSecret?.reveal() ?? findOrMakeRootSecret(settings.dataDir, systemRandom);
+  const core = createCore({
+    settings,
+    rootSecret,
+    db,
+    clock,
+    random: systemRandom,
+    meters: telemetry,
+    passwords,
+    node,
+  });
+  telemetry.watchCore(core);
+  const { bootstrapAdmin } = settings;
+  if (bootstrapAdmin !== undefined) {
+    const made = await core.users.bootstrap(bootstrapAdmin.email, bootstrapAdmin.password.reveal());
+    if (made?.kind === 'done') log.info({ user_id: made.value.id }, 'created the first administrator');
+    if (made?.kind === 'refused') throw new Error(`BOOTSTRAP_ADMIN_EMAIL or its password: ${made.detail}`);
+  }
+  return core;
+}
+
+function controlSpec({ settings, late, log }: Parts): ChildSpec {
+  return {
+    name: 'control',
+    restart: 'permanent',
+    stopTimeoutMs: 1_000,
+    async start() {
+      const nothing = { stop: async () => undefined };
+      if (settings.database.kind !== 'embedded') return nothing;
+      const path = controlPath(settings.database.dataDir);
+      if (Buffer.byteLength(path) > controlPathMax) {
+        log.warn({ path }, 'the path of DATA_DIR is too long for a socket: the command line cannot reach this service');
+        return nothing;
+      }
+      const onFailure = (error: unknown): string => {
+        log.error({ error }, 'a command failed');
+        return 'the command failed; the log of the service says why';
+      };
+      const control = await openControl({ path, rooms: need(late.core, 'the rooms are wired'), onFailure });
+      return { stop: () => control.close() };
+    },
+  };
+}
+
+/** The HTTP service without a listener: what a host application mounts. */
+function httpSpec(parts: Parts): ChildSpec {
+  return {
+    name: 'http',
+    restart: 'permanent',
+    stopTimeoutMs: parts.settings.shutdownTimeoutMs + 1_000,
+    async start() {
+      parts.late.http ??= makeHttp(parts);
+      await parts.late.http.ready();
+      return { stop: async () => undefined };
+    },
+  };
+}
+
+export function listenerSpec({ settings, late }: Parts): ChildSpec {
+  return {
+    name: 'listener',
+    restart: 'permanent',
+    stopTimeoutMs: settings.shutdownTimeoutMs + 1_000,
+    async start() {
+      const http = need(late.http, 'the HTTP service is made');
+      const { host, port, tls } = settings;
+      late.address = await http.listen(tls === undefined ? { host, port } : { host, port, tls });
+      return { stop: () => http.close({ timeoutMs: settings.shutdownTimeoutMs }) };
+    },
+  };
+}
+
+async function sweep(parts: Parts, core: Core): Promise<void> {
+  await core.sessions.sweep();
+  await core.lockout.sweep();
+  while ((await deleteExpiredRevocations(core.db, ledgerBatch)) === ledgerBatch && !parts.state.closing);
+  await deleteDeadNodes(core.db);
+  parts.telemetry.sessionsCounted(await core.sessions.count());
+}

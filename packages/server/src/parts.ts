@@ -1,0 +1,40 @@
+/** What the children of the service share. */
+import type { Core } from './core.ts';
+import type { Telemetry } from './meters.ts';
+import type { PasswordHasher } from './passwords/index.ts';
+import type { Database } from './platform/database/index.ts';
+import type { HttpService } from './platform/http/index.ts';
+import type { Log } from './platform/log/index.ts';
+import type { Clock } from './platform/time/index.ts';
+import type { BeatNode } from './revocation/index.ts';
+import type { Settings } from './settings.ts';
+
+export interface State {
+  closing: boolean;
+  started: boolean;
+}
+
+/** What children make as they start, for those that start after them. */
+export interface Late {
+  db?: Database;
+  passwords?: PasswordHasher;
+  core?: Core;
+  http?: HttpService;
+  address?: { readonly url: string; readonly port: number };
+}
+
+export interface Parts {
+  readonly settings: Settings;
+  readonly log: Log;
+  readonly clock: Clock;
+  readonly telemetry: Telemetry;
+  readonly node: BeatNode;
+  readonly state: State;
+  readonly late: Late;
+  brokenChildren?: () => readonly string[];
+}
+
+export function need<T>(value: T | undefined, otherwise: string): T {
+  if (value === undefined) throw new Error(otherwise);
+  return value;
+}
