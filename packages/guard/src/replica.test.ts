@@ -160,7 +160,9 @@ describe('growing and sweeping', () => {
     assert.equal(replica.sweep(1_000 + leewaySecondsMax), 0);
     assert.equal(replica.sweep(1_000 + leewaySecondsMax + 1), 2);
     assert.equal(replica.horizon(), 1_000 + leewaySecondsMax);
-    replica.reloaded();
+    replica.reloaded(replica.swept() - 1);
+    assert.equal(replica.horizon(), 1_000 + leewaySecondsMax, 'something was swept while the load was under way');
+    replica.reloaded(replica.swept());
     assert.equal(replica.horizon(), Number.NEGATIVE_INFINITY);
   });
 

@@ -34,8 +34,13 @@ export interface Replica {
    * matters after a clock has run ahead and back. `reloaded` ends it.
    */
   horizon(): number;
-  /** After a whole load of the live ledger: what was swept by a wrong clock is here again. */
-  reloaded(): void;
+  /** How many entries have been swept so far. */
+  swept(): number;
+  /**
+   * A whole load of the live ledger is in: what a wrong clock had swept is here again, so there is no horizon any more. Unless
+   * something was swept after `sweptBefore`, taken before the load began: that the load may not have seen.
+   */
+  reloaded(sweptBefore: number): void;
   /** Everything held, for writing back into a ledger that has lost its tail, or for a snapshot. */
   entries(): Generator<RevocationEntry, void>;
 }
@@ -74,6 +79,7 @@ export function createReplica(options: { readonly hashKey: Uint8Array }): Replic
   let version = 0;
   let nextShard = 0;
   let horizon = Number.NEGATIVE_INFINITY;
+  let swept = 0;
 
   /** The epoch held for the subject, -1 when nothing is. */
   function find({ packed, loose }: Holder, subject: string): number {
@@ -129,12 +135,15 @@ export function createReplica(options: { readonly hashKey: Uint8Array }): Replic
         }
         nextShard = (nextShard + 1) % shardCount;
       }
-      return before - live();
+      const dropped = before - live();
+      swept += dropped;
+      return dropped;
     },
 
     horizon: () => horizon,
-    reloaded() {
-      horizon = Number.NEGATIVE_INFINITY;
+    swept: () => swept,
+    reloaded(sweptBefore) {
+      if (swept === sweptBefore) horizon = Number.NEGATIVE_INFINITY;
     },
 
     *entries() {

@@ -27,6 +27,8 @@ export interface Attempt {
   readonly whole: boolean;
   /** Which of the subscriber's lives this attempt belongs to. */
   readonly life: number;
+  /** What the replica had swept when the attempt began. */
+  readonly swept: number;
 }
 
 export interface LedgerRead {
@@ -51,7 +53,7 @@ export interface Subscriber {
 }
 
 export function createSubscriber(deps: {
-  readonly replica: Pick<Replica, 'applyMany' | 'horizon' | 'reloaded'>;
+  readonly replica: Pick<Replica, 'applyMany' | 'horizon' | 'reloaded' | 'swept'>;
   readonly freshness: Pick<Freshness, 'moment' | 'confirm' | 'invalidate'>;
 }): Subscriber {
   const { replica, freshness } = deps;
@@ -70,7 +72,14 @@ export function createSubscriber(deps: {
       // The clock ran ahead, entries were swept by it, and it ran back: they must be read again.
       if (cursor !== null && freshness.moment().wallMs / 1_000 < replica.horizon()) forget();
       const { monotonicMs, wallMs } = freshness.moment();
-      return { sentMonotonicMs: monotonicMs, sentWallMs: wallMs, cursor, whole: cursor === null, life };
+      return {
+        sentMonotonicMs: monotonicMs,
+        sentWallMs: wallMs,
+        cursor,
+        whole: cursor === null,
+        life,
+        swept: replica.swept(),
+      };
     },
 
     complete(attempt, read) {
@@ -81,7 +90,7 @@ export function createSubscriber(deps: {
         forget();
         return 'load_whole';
       }
-      if (read.whole) replica.reloaded();
+      if (read.whole) replica.reloaded(attempt.swept);
       cursor = { storeEpoch: read.storeEpoch, snapshot: read.snapshot };
       freshness.confirm(attempt.sentMonotonicMs, attempt.sentWallMs);
       return 'confirmed';
