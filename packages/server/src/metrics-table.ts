@@ -1,0 +1,181 @@
+/**
+ * Every metric of the service. The page of metrics is made of this table, and each name of it is exposed from the first moment,
+ * also while its feature is off, so that dashboards and alerts can be written before it is on.
+ */
+import { durationBuckets, type MetricTable, shortBuckets } from './platform/telemetry/index.ts';
+
+const hour = 3_600;
+const day = 24 * hour;
+
+export const metricsTable = {
+  auth_http_request_duration_seconds: {
+    type: 'histogram',
+    help: 'Answers, by the pattern of their route; `unknown` where there is none.',
+    labels: {
+      route: { open: 150 },
+      method: ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'],
+      status: { open: 60 },
+    },
+    buckets: durationBuckets,
+    initial: [{ route: 'unknown', method: 'GET', status: '404' }],
+  },
+  auth_login_total: {
+    type: 'counter',
+    help: 'Logins, by how they ended.',
+    labels: {
+      result: [
+        'success',
+        'invalid_credentials',
+        'account_locked',
+        'account_disabled',
+        'email_not_verified',
+        'mfa_required',
+        'overloaded',
+      ],
+    },
+  },
+  auth_login_duration_seconds: {
+    type: 'histogram',
+    help: 'Time from request to answer of a login.',
+    labels: {},
+    buckets: durationBuckets,
+  },
+  auth_registrations_total: {
+    type: 'counter',
+    help: 'Registrations, by how they ended.',
+    labels: { result: ['success', 'verification_sent', 'email_taken', 'validation_failed', 'overloaded'] },
+  },
+  auth_tokens_issued_total: {
+    type: 'counter',
+    help: 'Tokens that were issued.',
+    labels: { kind: ['access', 'refresh'] },
+  },
+  auth_token_validations_total: {
+    type: 'counter',
+    help: 'Access tokens that were looked at. `served_stale`: valid as of the last proof; counted in `valid` too.',
+    labels: { result: ['valid', 'served_stale', 'malformed', 'invalid', 'expired', 'revoked', 'stale'] },
+  },
+  auth_token_validation_duration_seconds: {
+    type: 'histogram',
+    help: 'Time within the process to look at one access token.',
+    labels: {},
+    buckets: shortBuckets,
+  },
+  auth_token_cache_total: {
+    type: 'counter',
+    help: 'Verified tokens that were found in memory or not.',
+    labels: { result: ['hit', 'miss'] },
+  },
+  auth_revocations_total: {
+    type: 'counter',
+    help: 'Revocations that this node committed.',
+    labels: { kind: ['session', 'token', 'user', 'key'] },
+  },
+  auth_revocations_live: {
+    type: 'gauge',
+    help: 'Revocations in memory that could still refuse a token.',
+    labels: {},
+  },
+  auth_revocation_propagation_seconds: {
+    type: 'histogram',
+    help: 'From the commit of a revocation until every live node had applied it.',
+    labels: {},
+    buckets: durationBuckets,
+  },
+  auth_revocation_lag_seconds: {
+    type: 'gauge',
+    help: 'Time since this node was last proven to know every revocation.',
+    labels: {},
+  },
+  auth_sessions_created_total: { type: 'counter', help: 'Sessions that began.', labels: {} },
+  auth_sessions_ended_total: {
+    type: 'counter',
+    help: 'Sessions that ended, by why.',
+    labels: { reason: ['logout', 'logout_all', 'revoked', 'reuse', 'limit', 'expired', 'disabled', 'admin'] },
+  },
+  auth_sessions_active: { type: 'gauge', help: 'Sessions in the store, counted now and then.', labels: {} },
+  auth_session_duration_seconds: {
+    type: 'histogram',
+    help: 'Age of sessions at their end.',
+    labels: {},
+    buckets: [60, 600, hour, 6 * hour, day, 3 * day, 7 * day, 14 * day, 30 * day],
+  },
+  auth_rate_limited_total: {
+    type: 'counter',
+    help: 'Requests that were turned away by a rate limit.',
+    labels: { policy: ['login', 'register', 'refresh', 'recovery', 'mfa', 'api'] },
+  },
+  auth_lockouts_total: { type: 'counter', help: 'Accounts that were locked after failures.', labels: {} },
+  auth_mfa_challenges_total: {
+    type: 'counter',
+    help: 'Second factors that were asked for.',
+    labels: { method: ['totp', 'recovery_code', 'webauthn', 'email'], result: ['success', 'failure'] },
+  },
+  auth_password_hash_seconds: {
+    type: 'histogram',
+    help: 'Time to compute one password hash, without the wait.',
+    labels: { algorithm: ['bcrypt', 'argon2id'] },
+    buckets: durationBuckets,
+  },
+  auth_password_hash_queue: { type: 'gauge', help: 'Passwords that wait to be hashed.', labels: {} },
+  auth_db_query_duration_seconds: {
+    type: 'histogram',
+    help: 'Statements on the database, by their name.',
+    labels: { query: { open: 200 } },
+    buckets: durationBuckets,
+    initial: [{ query: 'health_ping' }],
+  },
+  auth_db_pool: {
+    type: 'gauge',
+    help: 'Connections to the database, and work that waits for one.',
+    labels: { state: ['total', 'idle', 'waiting'] },
+  },
+  auth_redis_command_duration_seconds: {
+    type: 'histogram',
+    help: 'Commands to Redis.',
+    labels: {},
+    buckets: durationBuckets,
+  },
+  auth_cache_requests_total: {
+    type: 'counter',
+    help: 'What was looked for in the caches of the process.',
+    labels: { cache: ['token', 'keys', 'health'], result: ['hit', 'miss'] },
+  },
+  auth_cluster_nodes: {
+    type: 'gauge',
+    help: 'Nodes that this one knows, itself included.',
+    labels: { status: ['up', 'suspect', 'down'] },
+  },
+  auth_cluster_messages_total: {
+    type: 'counter',
+    help: 'Messages between nodes. `refused`: from somebody who does not hold the cluster secret.',
+    labels: { direction: ['sent', 'received'], type: ['hint', 'acknowledgement', 'membership', 'refused'] },
+  },
+  auth_singleton_runs_total: {
+    type: 'counter',
+    help: 'Runs of the jobs that one node does for all.',
+    labels: { name: { open: 50 }, result: ['success', 'failure'] },
+    initial: [
+      { name: 'session-sweeper', result: 'success' },
+      { name: 'session-sweeper', result: 'failure' },
+    ],
+  },
+  auth_supervisor_restarts_total: {
+    type: 'counter',
+    help: 'Parts of the service that ended and were started again.',
+    labels: { child: { open: 50 } },
+    initial: [
+      'store',
+      'passwords',
+      'password-worker',
+      'keys',
+      'revocations',
+      'sealer',
+      'last-seen',
+      'sweeper',
+      'control',
+      'http',
+      'listener',
+    ].map((child) => ({ child })),
+  },
+} as const satisfies MetricTable;

@@ -1,0 +1,12 @@
+/**
+ * Figures and traces of what the process does. Both cost next to nothing while nobody asks for them, neither ever holds up or
+ * fails the work that it tells of, and both keep to bounded memory when their reader is away.
+ */
+export {
+  durationBuckets,
+  type LabelsOf,
+  type Metric,
+  type MetricTable,
+  shortBuckets,
+} from './metric.ts';
+export { createMetrics, type Metrics, metricsContentType, metricsPage } from './metrics.ts';
