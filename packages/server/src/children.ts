@@ -118,13 +118,15 @@ function storeSpec(parts: Parts): ChildSpec {
         // The thread of the embedded store died; everybody keeps the same store and finds it again.
         if (isEmbedded(existing)) await existing.reopen();
       } else {
+        let isAway = false;
         const opened = await openStore(settings, {
           observe: telemetry.queried,
           onWarning: (message) => log.warn({ child: 'store' }, message),
           onState: (now) => {
-            if (now === 'up') log.info({ child: 'store' }, 'the database is back');
-            else log.warn({ child: 'store' }, 'the database is away; what needs it answers 503');
-            if (now === 'away' && settings.database.kind === 'embedded') failed(new Error('the embedded store ended'));
+            if (now === 'up' && isAway) log.info({ child: 'store' }, 'the database is back');
+            if (now === 'away') log.warn({ child: 'store' }, 'the database is away; what needs it answers 503');
+            isAway = now === 'away';
+            if (isAway && settings.database.kind === 'embedded') failed(new Error('the embedded store ended'));
           },
         });
         late.db = opened;

@@ -118,7 +118,7 @@ export function createCore(options: CoreOptions): Core {
   const maxStalenessMs = settings.revocationMaxStalenessSeconds * 1_000;
   const replica = createReplica({ hashKey: random.bytes(16) });
   const freshness = createFreshness({ monotonicNow: clock.monotonicMs, wallNow: clock.wallMs, maxStalenessMs });
-  const verifier = createVerifier({
+  const inner = createVerifier({
     keys: keySet,
     replica,
     freshness,
@@ -127,6 +127,15 @@ export function createCore(options: CoreOptions): Core {
     clock: () => clock.wallMs() / 1_000,
     whenStale: settings.revocationWhenStale,
   });
+  const verifier: Verifier = {
+    ...inner,
+    verify(token) {
+      const began = clock.monotonicMs();
+      const verified = inner.verify(token);
+      meters.validated((clock.monotonicMs() - began) / 1_000);
+      return verified;
+    },
+  };
 
   const beat =
     options.node === null
@@ -160,6 +169,7 @@ export function createCore(options: CoreOptions): Core {
     leaseMs: maxStalenessMs + leaseMarginMs,
     hint: () => undefined,
     observe: meters.revoked,
+    onPropagated: meters.propagated,
   });
 
   const sessions = createSessions({

@@ -1,14 +1,18 @@
-/** What the rooms tell of themselves, in their words; `createMeters` puts it into the metrics, the command line into nothing. */
+/** What the rooms tell of themselves, in their words. The command line listens to none of it (`silentMeters`). */
 import type { RevocationEntry } from '@auth-service/protocol';
 import type { EndReason } from './sessions/index.ts';
 
 export interface Meters {
   beat(outcome: 'ok' | 'failed', applied: number): void;
   revoked(entry: RevocationEntry): void;
+  /** Seconds from a commit until every live node had confirmed it. */
+  propagated(seconds: number): void;
   sessionStarted(): void;
   sessionEnded(reason: EndReason, ageSeconds: number): void;
   tokensIssued(): void;
   lockedOut(): void;
+  /** Seconds within the process to look at one access token. */
+  validated(seconds: number): void;
 }
 
 const nothing = (): void => undefined;
@@ -16,14 +20,10 @@ const nothing = (): void => undefined;
 export const silentMeters: Meters = {
   beat: nothing,
   revoked: nothing,
+  propagated: nothing,
   sessionStarted: nothing,
   sessionEnded: nothing,
   tokensIssued: nothing,
   lockedOut: nothing,
+  validated: nothing,
 };
-
-export type Telemetry = any;
-export const createTelemetry = (_: unknown): Telemetry =>
-  new Proxy({ ...silentMeters, render: async () => '', stop: async () => undefined } as any, {
-    get: (t, k) => (k in t ? t[k] : () => undefined),
-  });

@@ -1,6 +1,5 @@
 /** What the children of the service share. */
 import type { Core } from './core.ts';
-import type { Telemetry } from './meters.ts';
 import type { PasswordHasher } from './passwords/index.ts';
 import type { Database } from './platform/database/index.ts';
 import type { HttpService } from './platform/http/index.ts';
@@ -8,6 +7,7 @@ import type { Log } from './platform/log/index.ts';
 import type { Clock } from './platform/time/index.ts';
 import type { BeatNode } from './revocation/index.ts';
 import type { Settings } from './settings.ts';
+import type { Telemetry } from './telemetry.ts';
 
 export interface State {
   closing: boolean;

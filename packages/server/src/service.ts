@@ -10,13 +10,13 @@ import { randomUUID } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { FastifyInstance } from 'fastify';
 import { childSpecs, listenerSpec } from './children.ts';
-import { createTelemetry } from './meters.ts';
 import { need, type Parts, type State } from './parts.ts';
 import type { HttpService } from './platform/http/index.ts';
 import type { Log } from './platform/log/index.ts';
 import { createSupervisor, type Supervisor } from './platform/supervision/index.ts';
 import { systemClock, systemTimers } from './platform/time/index.ts';
 import type { Settings } from './settings.ts';
+import { createTelemetry } from './telemetry.ts';
 import { version } from './version.ts';
 
 export interface ServiceOptions {
@@ -54,7 +54,7 @@ export function createService({ settings, log, onEscalate }: ServiceOptions): Se
     startedAtMs: clock.wallMs(),
     servesStale: settings.revocationWhenStale === 'serve',
   };
-  const telemetry = createTelemetry({ settings, clock, log });
+  const telemetry = createTelemetry({ clock, runtime: true });
   const state: State = { closing: false, started: false };
   const parts: Parts = { settings, log, clock, telemetry, node, state, late: {} };
 
@@ -102,7 +102,6 @@ export function createService({ settings, log, onEscalate }: ServiceOptions): Se
       state.closing = true;
       parts.late.http?.beginClosing();
       await supervisor.stop();
-      await telemetry.stop();
     },
   };
 }

@@ -43,6 +43,8 @@ export function createRevocation(deps: {
   readonly leaseMs: number;
   readonly hint: (pending: Pending) => void;
   readonly observe: (entry: RevocationEntry) => void;
+  /** Seconds until every live node had confirmed, where they did in time. */
+  readonly onPropagated: (seconds: number) => void;
 }): Revocation {
   const { db, root, clock, barrier, beat } = deps;
 
@@ -85,7 +87,9 @@ export function createRevocation(deps: {
       applyOnly(pending);
       const xid = pending?.xid ?? nothingWritten;
       try {
+        const since = clock.monotonicMs();
         const standing = xid === nothingWritten ? { acknowledged: 0, pending: [] } : await barrier.wait(xid);
+        if (standing.pending.length === 0) deps.onPropagated((clock.monotonicMs() - since) / 1_000);
         const position = writePosition(root, { xid, storeEpoch: await epochNow(), userId });
         return toReceipt(position, standing, quiet(), new Date(clock.wallMs()));
       } catch (error) {

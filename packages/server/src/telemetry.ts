@@ -1,0 +1,105 @@
+/** The service's metrics, filled from what the rooms tell and, when somebody asks, from what they count themselves. */
+import type { Core } from './core.ts';
+import type { LoginOutcome, RegisterOutcome } from './login/index.ts';
+import type { Meters } from './meters.ts';
+import { metricsTable } from './metrics-table.ts';
+import type { PasswordHasher } from './passwords/index.ts';
+import type { Database } from './platform/database/index.ts';
+import type { HttpHooks } from './platform/http/index.ts';
+import { createMetrics } from './platform/telemetry/index.ts';
+import type { Clock } from './platform/time/index.ts';
+import type { Settings } from './settings.ts';
+
+export interface Telemetry extends Meters {
+  hashed(algorithm: 'bcrypt' | 'argon2id', seconds: number): void;
+  queried(statement: string, seconds: number): void;
+  responded: HttpHooks['onResponse'];
+  limited(policy: string): void;
+  restarted(child: string): void;
+  loggedIn(outcome: LoginOutcome): void;
+  registered(outcome: RegisterOutcome): void;
+  sessionsCounted(active: number): void;
+  watchPasswords(hasher: Pick<PasswordHasher, 'queued'>): void;
+  watchPool(db: Pick<Database, 'pool'>): void;
+  watchCore(core: Pick<Core, 'verifier' | 'replica' | 'freshness' | 'beat'>): void;
+  render(): Promise<string>;
+}
+
+type Policy = keyof Settings['rateLimits'];
+
+export function createTelemetry(options: { readonly clock: Clock; readonly runtime: boolean }): Telemetry {
+  const metrics = createMetrics(metricsTable, { runtime: options.runtime });
+  const startedAt = options.clock.monotonicMs();
+  const loginSeconds = metrics.observer('auth_login_duration_seconds', {});
+  let unwatchPasswords = (): void => undefined;
+
+  return {
+    beat: () => undefined,
+    revoked: (entry) => metrics.count('auth_revocations_total', { kind: entry.kind }),
+    propagated: metrics.observer('auth_revocation_propagation_seconds', {}),
+    sessionStarted: () => metrics.count('auth_sessions_created_total', {}),
+    sessionEnded(reason, ageSeconds) {
+      metrics.count('auth_sessions_ended_total', { reason });
+      metrics.observe('auth_session_duration_seconds', {}, ageSeconds);
+    },
+    tokensIssued() {
+      metrics.count('auth_tokens_issued_total', { kind: 'access' });
+      metrics.count('auth_tokens_issued_total', { kind: 'refresh' });
+    },
+    lockedOut: () => metrics.count('auth_lockouts_total', {}),
+    hashed: (algorithm, seconds) => metrics.observe('auth_password_hash_seconds', { algorithm }, seconds),
+    queried: (query, seconds) => metrics.observe('auth_db_query_duration_seconds', { query }, seconds),
+    responded(route, method, status, seconds) {
+      const labels = { route, method, status: String(status) } as Parameters<typeof metrics.observe>[1] & {
+        route: string;
+        method: 'GET';
+        status: string;
+      };
+      metrics.observe('auth_http_request_duration_seconds', labels, seconds);
+      if (route === '/api/auth/login') loginSeconds(seconds);
+    },
+    limited: (policy) => metrics.count('auth_rate_limited_total', { policy: policy as Policy }),
+    restarted: (child) => metrics.count('auth_supervisor_restarts_total', { child }),
+    loggedIn(outcome) {
+      metrics.count('auth_login_total', { result: outcome.kind === 'logged_in' ? 'success' : outcome.code });
+    },
+    registered(outcome) {
+      const result = outcome.kind === 'refused' ? outcome.code : outcome.kind;
+      metrics.count('auth_registrations_total', { result: result === 'registered' ? 'success' : result });
+    },
+    validated: metrics.observer('auth_token_validation_duration_seconds', {}),
+    sessionsCounted: (active) => metrics.set('auth_sessions_active', {}, active),
+
+    watchPasswords(hasher) {
+      unwatchPasswords();
+      unwatchPasswords = metrics.onCollect(() => metrics.set('auth_password_hash_queue', {}, hasher.queued()));
+    },
+    watchPool(db) {
+      metrics.onCollect(() => {
+        const { total, idle, waiting } = db.pool();
+        for (const [state, value] of Object.entries({ total, idle, waiting })) {
+          metrics.set('auth_db_pool', { state: state as 'total' | 'idle' | 'waiting' }, value);
+        }
+      });
+    },
+    watchCore({ verifier, replica, freshness, beat }) {
+      metrics.onCollect(() => {
+        const { hit, miss, servedStale, ...results } = verifier.figures();
+        for (const result of ['valid', 'malformed', 'invalid', 'expired', 'revoked', 'stale'] as const) {
+          metrics.total('auth_token_validations_total', { result }, results[result]);
+        }
+        metrics.total('auth_token_validations_total', { result: 'served_stale' }, servedStale);
+        metrics.total('auth_token_cache_total', { result: 'hit' }, hit);
+        metrics.total('auth_token_cache_total', { result: 'miss' }, miss);
+        metrics.total('auth_cache_requests_total', { cache: 'token', result: 'hit' }, hit);
+        metrics.total('auth_cache_requests_total', { cache: 'token', result: 'miss' }, miss);
+        metrics.set('auth_revocations_live', {}, replica.live());
+        // Never proven: as old as the process.
+        const lag = Math.min(freshness.lagMs(), options.clock.monotonicMs() - startedAt);
+        metrics.set('auth_revocation_lag_seconds', {}, lag / 1_000);
+        metrics.set('auth_cluster_nodes', { status: 'up' }, 1 + (beat?.peers() ?? 0));
+      });
+    },
+    render: () => metrics.render(),
+  };
+}
