@@ -6,4 +6,4 @@
  * - A line costs the caller no write: lines of one turn of the event loop are written together. `flush` writes what waits.
  */
 export { createLog, type Log, type LogFields, type LogLevel, type LogOptions, silentLog } from './log.ts';
-export { redact } from './redact.ts';
+export { redact, redactText } from './redact.ts';

@@ -10,3 +10,11 @@ export {
   shortBuckets,
 } from './metric.ts';
 export { createMetrics, type Metrics, metricsContentType, metricsPage } from './metrics.ts';
+export { parseTraceparent, type TraceParent } from './traceparent.ts';
+export {
+  createTracing,
+  type SpanAttributes,
+  type SpanRecord,
+  type Tracing,
+  type TracingOptions,
+} from './tracing.ts';
