@@ -1,5 +1,5 @@
 /**
- * The compact form of a signed token (RFC 7515 section 7.1), read strictly: three non-empty parts, the base64url alphabet
+ * The compact form of a signed token (RFC 7515 section 7.1), read strictly: three parts, the base64url alphabet
  * alone, no padding, no spare bits set, so that one token has one spelling. Signing and checking are synchronous: they never
  * wait behind password hashes in the thread pool.
  */
@@ -15,7 +15,7 @@ export interface CompactForm {
   readonly signed: Buffer;
 }
 
-const shape = /^[\w-]+\.[\w-]+\.[\w-]+$/;
+const shape = /^[\w-]+\.[\w-]*\.[\w-]+$/;
 /** Last characters whose unused bits are zero, by what is left over of four: two characters carry 8 of 12 bits, three 16 of 18. */
 const endsOfTwo = 'AQgw';
 const endsOfThree = 'AEIMQUYcgkosw048';

@@ -4,6 +4,7 @@
  */
 import type { KeyObject } from 'node:crypto';
 import type { SigningAlgorithm } from '@auth-service/protocol';
+import { isRocaModulus } from './roca.ts';
 
 export interface VerificationKey {
   readonly kid: string;
@@ -24,6 +25,7 @@ export interface KeySet {
 export const kidLengthMax = 256;
 const keysMax = 1_000;
 const rsaBitsMin = 2_048;
+const rsaExponentMin = 65_537n;
 
 export function createKeySet(): KeySet {
   // A Map, not an object: `__proto__` and `constructor` are names like others.
@@ -52,13 +54,33 @@ export function createKeySet(): KeySet {
 const isSame = (a: VerificationKey, b: VerificationKey): boolean =>
   a.algorithm === b.algorithm && (a.publicKey === b.publicKey || a.publicKey.equals(b.publicKey));
 
-function assertUsable({ kid, algorithm, publicKey }: VerificationKey): void {
-  if (kid === '' || kid.length > kidLengthMax) throw new TypeError('a verification key needs a kid of 1 to 256 units');
-  if (publicKey.type !== 'public') throw new TypeError('a verification key is a public key');
+function assertUsable(key: VerificationKey): void {
+  if (!isUsable(key))
+    throw new TypeError(`this key has no fit name, does not fit the algorithm ${key.algorithm}, or is weak`);
+}
+
+/** Whether the key is a public one of its algorithm's kind, and strong enough. */
+export function isUsable({ kid, algorithm, publicKey }: VerificationKey): boolean {
+  if (kid === '' || kid.length > kidLengthMax || publicKey.type !== 'public') return false;
   const { asymmetricKeyType: type, asymmetricKeyDetails: details } = publicKey;
-  const fits =
-    (algorithm === 'EdDSA' && type === 'ed25519') ||
-    (algorithm === 'ES256' && type === 'ec' && details?.namedCurve === 'prime256v1') ||
-    (algorithm === 'RS256' && type === 'rsa' && (details?.modulusLength ?? 0) >= rsaBitsMin);
-  if (!fits) throw new TypeError(`this key does not fit the algorithm ${algorithm}`);
+  switch (algorithm) {
+    case 'EdDSA':
+      return type === 'ed25519';
+    case 'ES256':
+      return type === 'ec' && details?.namedCurve === 'prime256v1';
+    case 'RS256':
+      return (
+        type === 'rsa' &&
+        (details?.modulusLength ?? 0) >= rsaBitsMin &&
+        (details?.publicExponent ?? 0n) >= rsaExponentMin &&
+        !isRocaModulus(modulusOf(publicKey))
+      );
+    default:
+      return false;
+  }
+}
+
+function modulusOf(publicKey: KeyObject): bigint {
+  const { n = '' } = publicKey.export({ format: 'jwk' });
+  return BigInt(`0x${Buffer.from(n, 'base64url').toString('hex')}`);
 }
