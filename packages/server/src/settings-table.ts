@@ -8,7 +8,6 @@
 import {
   boolean,
   custom,
-  generateSecret,
   inGroup,
   integer,
   isCidr,
@@ -76,7 +75,7 @@ const listener = inGroup('Listener', {
   CORS_ORIGINS: list({
     values: 'origin,…',
     check: (entry) =>
-      entry === '*' || (/^https?:\/\//.test(entry) && URL.parse(entry)?.origin === entry)
+      entry === '*' || (/^https?:\/\/[^*]+$/.test(entry) && URL.parse(entry)?.origin === entry)
         ? undefined
         : ['is no origin', 'set exact origins, such as https://app.example.com'],
     about: 'Exact origins that browsers may call from; `*` is refused in production.',
@@ -133,7 +132,8 @@ const tokens = inGroup('Keys and tokens', {
   JWT_SECRET: secret({
     bytesMin: 32,
     shownDefault: 'made at the first start into `DATA_DIR` on the embedded store; otherwise required',
-    about: `Root secret: encrypts signing keys at rest, and other keys are derived from it. To get one, ${generateSecret}.`,
+    about:
+      'Root secret: encrypts signing keys at rest, and other keys are derived from it. Get one with `openssl rand -base64 48`.',
   }),
   JWT_SECRET_PREVIOUS: secret({
     bytesMin: 32,
@@ -257,7 +257,7 @@ const protection = inGroup('Protection', {
     pattern: [/^[^\s@]{1,64}@[^\s@]{1,255}$/, 'set an e-mail address'],
     about: 'First start only: the administrator to create.',
   }),
-  BOOTSTRAP_ADMIN_PASSWORD: secret({ emptyIsUnset: false, about: 'First start only: password of that administrator.' }),
+  BOOTSTRAP_ADMIN_PASSWORD: secret({ about: 'First start only: password of that administrator.' }),
 });
 
 const revocation = inGroup('Revocation', {

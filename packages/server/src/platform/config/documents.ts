@@ -31,7 +31,7 @@ export function settingsPage(table: SettingTable, heading = '##'): string {
   const sections = [...groupsOf(table)].map(([group, settings]) => {
     const rows = settings.map(([name, setting]) => {
       const file = setting.secret ? ` (or \`${name}_FILE\`)` : '';
-      return `| \`${name}\`${file} | ${cell(setting.shownDefault)} | ${cell(setting.values)} | ${setting.about} |`;
+      return `| \`${name}\`${file} | ${defaultCell(setting.shownDefault)} | ${valuesCell(setting.values)} | ${escapeBars(setting.about)} |`;
     });
     return [
       `${heading} ${group}`,
@@ -72,13 +72,15 @@ function groupsOf(table: SettingTable): ReadonlyMap<string, readonly (readonly [
 
 const exampleValue = (setting: Setting<unknown>): string => setting.show(setting.fallback);
 
-/** Plain words stay words, values are set as code. A bar would end the cell. */
-function cell(text: string): string {
-  const safe = text.replaceAll('|', '\\|');
-  return /[ `]/.test(text) || text === 'none' || text === 'text' || text === 'secret' || text === 'URL'
-    ? safe
-    : `\`${safe}\``;
-}
+/** A bar would end the cell. */
+const escapeBars = (text: string): string => text.replaceAll('|', '\\|');
+
+/** Words stay words; what can be set as it stands is code. */
+const defaultCell = (text: string): string =>
+  /[ `]/.test(text) || text === 'none' ? escapeBars(text) : `\`${escapeBars(text)}\``;
+
+const valuesCell = (text: string): string =>
+  /^\S*[|:/]\S*$/.test(text) ? `\`${escapeBars(text)}\`` : escapeBars(text);
 
 const plain = (text: string): string => text.replaceAll('`', '').replaceAll('\\|', '|');
 

@@ -29,7 +29,11 @@ const good = <T>(value: T): Parsed<T> => ({ ok: true, value });
 const bad = (problem: string, mend: string): Parsed<never> => ({ ok: false, problem, mend });
 
 /** The value as it was written, for a problem line: one line, not too long. Never for a secret. */
-const quote = (text: string): string => JSON.stringify(text.length > 40 ? `${text.slice(0, 40)}…` : text);
+const quote = (text: string): string =>
+  JSON.stringify(text.length > 40 ? `${text.slice(0, 40)}…` : text).replace(
+    /[^\x20-\x7e…]/g,
+    (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  );
 
 function make<T, D>(
   common: Common<D>,
@@ -237,5 +241,5 @@ export function parseUrl(given: string, protocols: readonly string[]): URL | und
   if (given.length > textLengthMax || controlCharacters.test(given)) return undefined;
   const parsed = URL.parse(given);
   if (parsed === null || !protocols.includes(parsed.protocol.slice(0, -1))) return undefined;
-  return parsed.href.startsWith(`${parsed.protocol}//`) ? parsed : undefined;
+  return given.toLowerCase().startsWith(`${parsed.protocol}//`) ? parsed : undefined;
 }
