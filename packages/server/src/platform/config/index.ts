@@ -13,7 +13,6 @@ export { type Environment, type ReadTextFile, withDotenv } from './environment.t
 export {
   boolean,
   custom,
-  generateSecret,
   integer,
   isCidr,
   list,
@@ -27,6 +26,6 @@ export {
   url,
 } from './kinds.ts';
 export { knownNames, readSettings, type SettingSource } from './read.ts';
-export { createSecret, maskedSecret, type Secret } from './secret.ts';
+export { createSecret, type Secret } from './secret.ts';
 export { findWeakness, isExampleText, isPlaceholder } from './secret-strength.ts';
 export { inGroup, type Parsed, type SettingProblem, type SettingTable, type ValuesOf } from './setting.ts';

@@ -18,7 +18,7 @@ interface Common<D> {
   readonly unavailable?: true | ((value: never) => boolean);
 }
 
-export const generateSecret = 'generate one with `openssl rand -base64 48`';
+const generateSecret = 'generate one with `openssl rand -base64 48`';
 const textLengthMax = 4_096;
 const listLengthMax = 100;
 

@@ -5,5 +5,5 @@
  * - No secret is in it: not what is called like one, at any depth, nor what looks like a token or a password in a text.
  * - A line costs the caller no write: lines of one turn of the event loop are written together. `flush` writes what waits.
  */
-export { createLog, type Log, type LogFields, type LogLevel, type LogOptions, silentLog } from './log.ts';
-export { redact, redactText } from './redact.ts';
+export { createLog, type Log, type LogFields, type LogLevel, type LogOptions } from './log.ts';
+export { redactText } from './redact.ts';

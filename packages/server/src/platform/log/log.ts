@@ -85,7 +85,3 @@ export function createLog(options: LogOptions): Log {
     levels.indexOf(level) < threshold ? () => undefined : (fields, message) => write(level, fields, message);
   return { debug: at('debug'), info: at('info'), warn: at('warn'), error: at('error'), flush };
 }
-
-const nothing = (): void => undefined;
-
-export const silentLog: Log = { debug: nothing, info: nothing, warn: nothing, error: nothing, flush: nothing };

@@ -9,7 +9,7 @@ export {
   type MetricTable,
   shortBuckets,
 } from './metric.ts';
-export { createMetrics, type Metrics, metricsContentType, metricsPage } from './metrics.ts';
+export { createMetrics, type Metrics, metricsPage } from './metrics.ts';
 export { parseTraceparent, type TraceParent } from './traceparent.ts';
 export {
   createTracing,

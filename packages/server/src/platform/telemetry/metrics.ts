@@ -30,8 +30,6 @@ export interface Metrics<Table extends MetricTable> {
   render(): Promise<string>;
 }
 
-export const metricsContentType = 'text/plain; version=0.0.4; charset=utf-8';
-
 export function createMetrics<Table extends MetricTable>(
   table: Table,
   /** `false` leaves the runtime's figures out: they watch the whole process, so one of its services tells them. */

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { createServer } from 'node:http';
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { describe, type TestContext, test } from 'node:test';
 import { createSeededRandom } from '../random/index.ts';
@@ -25,7 +25,8 @@ async function collector(context: TestContext, answer: () => number = () => 200)
     readonly type: string | undefined;
     readonly resource: unknown;
   }[] = [];
-  const server = createServer(async (request, response) => {
+  const server = createServer((request, response) => void take(request, response));
+  const take = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
     const chunks: Buffer[] = [];
     for await (const chunk of request) chunks.push(chunk as Buffer);
     const body = JSON.parse(Buffer.concat(chunks).toString());
@@ -37,7 +38,7 @@ async function collector(context: TestContext, answer: () => number = () => 200)
     const status = answer();
     if (status === 200) spans.push(...body.resourceSpans[0].scopeSpans[0].spans);
     response.writeHead(status, { 'Content-Type': 'application/json' }).end('{}');
-  });
+  };
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   context.after(() => {
     server.closeAllConnections();
