@@ -10,7 +10,6 @@ interface Setup {
 }
 
 process.once('message', ({ headers, body }: Setup) => {
-  const bytes = Buffer.from(body);
   const flat = [...headers];
   const server = createServer((request, response) => {
     const chunks: Buffer[] = [];
@@ -24,7 +23,8 @@ process.once('message', ({ headers, body }: Setup) => {
         return;
       }
       response.writeHead(200, flat);
-      response.end(bytes);
+      // Text goes out with the headers in one write, bytes in a second: the limit takes the cheaper way.
+      response.end(body, 'latin1');
     });
   });
   server.listen(0, '127.0.0.1', () => {

@@ -130,6 +130,7 @@ function answerOf(port: number, token: string): Promise<{ headers: readonly stri
       });
     });
     asked.on('error', reject);
+    asked.on('timeout', () => asked.destroy(new Error('the service does not answer')));
     asked.end(JSON.stringify({ token }));
   });
 }

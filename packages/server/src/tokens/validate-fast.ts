@@ -70,8 +70,8 @@ function answer(verifier: Verifier, exchange: FastExchange, bytes: Buffer): void
   }
   if (verified.kind === 'valid') {
     const { entry } = verified;
-    entry.memo ??= Buffer.from(JSON.stringify(validAnswer(verified.claims)));
-    send(exchange, entry.memo as Buffer);
+    entry.memo ??= makeReady(JSON.stringify(validAnswer(verified.claims)));
+    send(exchange, entry.memo as Ready);
   } else if (verified.reason === 'expired') send(exchange, negative.expired);
   else if (verified.reason === 'revoked') send(exchange, negative.revoked);
   else send(exchange, negative.invalid);
