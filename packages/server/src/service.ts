@@ -13,7 +13,9 @@ import { childSpecs, listenerSpec } from './children.ts';
 import { need, type Parts, type State } from './parts.ts';
 import type { HttpService } from './platform/http/index.ts';
 import type { Log } from './platform/log/index.ts';
+import { systemRandom } from './platform/random/index.ts';
 import { createSupervisor, type Supervisor } from './platform/supervision/index.ts';
+import { createTracing } from './platform/telemetry/index.ts';
 import { systemClock, systemTimers } from './platform/time/index.ts';
 import type { Settings } from './settings.ts';
 import { createTelemetry } from './telemetry.ts';
@@ -54,7 +56,15 @@ export function createService({ settings, log, onEscalate }: ServiceOptions): Se
     startedAtMs: clock.wallMs(),
     servesStale: settings.revocationWhenStale === 'serve',
   };
-  const telemetry = createTelemetry({ clock, runtime: true });
+  const tracing = createTracing({
+    endpoint: settings.otlpEndpoint,
+    resource: { 'service.name': 'auth-service', 'service.version': version, 'service.instance.id': node.name },
+    random: systemRandom,
+    timers: systemTimers,
+    fetch,
+    onState: (now, reason) => log.warn({ collector: settings.otlpEndpoint, state: now }, reason),
+  });
+  const telemetry = createTelemetry({ clock, runtime: true, tracing });
   const state: State = { closing: false, started: false };
   const parts: Parts = { settings, log, clock, telemetry, node, state, late: {} };
 
@@ -102,6 +112,7 @@ export function createService({ settings, log, onEscalate }: ServiceOptions): Se
       state.closing = true;
       parts.late.http?.beginClosing();
       await supervisor.stop();
+      await tracing.stop();
     },
   };
 }

@@ -6,7 +6,7 @@ import { metricsTable } from './metrics-table.ts';
 import type { PasswordHasher } from './passwords/index.ts';
 import type { Database } from './platform/database/index.ts';
 import type { HttpHooks } from './platform/http/index.ts';
-import { createMetrics } from './platform/telemetry/index.ts';
+import { createMetrics, type Tracing } from './platform/telemetry/index.ts';
 import type { Clock } from './platform/time/index.ts';
 import type { Settings } from './settings.ts';
 
@@ -27,9 +27,14 @@ export interface Telemetry extends Meters {
 
 type Policy = keyof Settings['rateLimits'];
 
-export function createTelemetry(options: { readonly clock: Clock; readonly runtime: boolean }): Telemetry {
+export function createTelemetry(options: {
+  readonly clock: Clock;
+  readonly runtime: boolean;
+  readonly tracing: Pick<Tracing, 'enabled' | 'span'>;
+}): Telemetry {
+  const { clock, tracing } = options;
   const metrics = createMetrics(metricsTable, { runtime: options.runtime });
-  const startedAt = options.clock.monotonicMs();
+  const startedAt = clock.monotonicMs();
   const loginSeconds = metrics.observer('auth_login_duration_seconds', {});
   let unwatchPasswords = (): void => undefined;
 
@@ -49,7 +54,7 @@ export function createTelemetry(options: { readonly clock: Clock; readonly runti
     lockedOut: () => metrics.count('auth_lockouts_total', {}),
     hashed: (algorithm, seconds) => metrics.observe('auth_password_hash_seconds', { algorithm }, seconds),
     queried: (query, seconds) => metrics.observe('auth_db_query_duration_seconds', { query }, seconds),
-    responded(route, method, status, seconds) {
+    responded(route, method, status, seconds, requestId, traceparent) {
       const labels = { route, method, status: String(status) } as Parameters<typeof metrics.observe>[1] & {
         route: string;
         method: 'GET';
@@ -57,6 +62,21 @@ export function createTelemetry(options: { readonly clock: Clock; readonly runti
       };
       metrics.observe('auth_http_request_duration_seconds', labels, seconds);
       if (route === '/api/auth/login') loginSeconds(seconds);
+      if (!tracing.enabled) return;
+      const endMs = clock.wallMs();
+      tracing.span({
+        name: `${method} ${route}`,
+        attributes: {
+          'http.request.method': method,
+          'http.route': route,
+          'http.response.status_code': status,
+          'request.id': requestId,
+        },
+        startMs: endMs - seconds * 1_000,
+        endMs,
+        status: status >= 500 ? 'error' : 'ok',
+        traceparent,
+      });
     },
     limited: (policy) => metrics.count('auth_rate_limited_total', { policy: policy as Policy }),
     restarted: (child) => metrics.count('auth_supervisor_restarts_total', { child }),
@@ -95,7 +115,7 @@ export function createTelemetry(options: { readonly clock: Clock; readonly runti
         metrics.total('auth_cache_requests_total', { cache: 'token', result: 'miss' }, miss);
         metrics.set('auth_revocations_live', {}, replica.live());
         // Never proven: as old as the process.
-        const lag = Math.min(freshness.lagMs(), options.clock.monotonicMs() - startedAt);
+        const lag = Math.min(freshness.lagMs(), clock.monotonicMs() - startedAt);
         metrics.set('auth_revocation_lag_seconds', {}, lag / 1_000);
         metrics.set('auth_cluster_nodes', { status: 'up' }, 1 + (beat?.peers() ?? 0));
       });

@@ -103,6 +103,7 @@ export function createWire(options: HttpOptions, isClosing: () => boolean): Wire
       status,
       seconds,
       exchange.requestId,
+      exchange.request.headers['traceparent']?.toString(),
     );
   };
 

@@ -20,7 +20,15 @@ export interface HttpHooks {
   /** Takes one from the bucket, before anything of the body is read. `undefined`: not limited. */
   rateLimit(policy: string, bucket: string): RateLimitVerdict | undefined | Promise<RateLimitVerdict | undefined>;
   /** Once an answer: for the log line and the metrics. `route` is a pattern of the table, or `unknown`; 499: the client left. */
-  onResponse(route: string, method: string, status: number, seconds: number, requestId: string): void;
+  onResponse(
+    route: string,
+    method: string,
+    status: number,
+    seconds: number,
+    requestId: string,
+    /** The header as received (W3C Trace Context). */
+    traceparent?: string,
+  ): void;
 }
 
 /**
