@@ -3,7 +3,15 @@
  * sealed or signed for one purpose is accepted for another. While the root secret is being rotated the previous one still
  * opens and verifies; only the current one seals and signs.
  */
-import { createCipheriv, createDecipheriv, createHmac, hkdfSync, timingSafeEqual } from 'node:crypto';
+import {
+  createCipheriv,
+  createDecipheriv,
+  createHmac,
+  createSecretKey,
+  hkdfSync,
+  type KeyObject,
+  timingSafeEqual,
+} from 'node:crypto';
 import type { Random } from '../platform/random/index.ts';
 
 /** The closed list of purposes. */
@@ -46,10 +54,20 @@ export function createRootSecret(options: {
     if (key === undefined) throw new Error('there is always a current key');
     return key;
   };
+  const macKeys = new Map<KeyPurpose, readonly [KeyObject, ...KeyObject[]]>();
+  const macKeysOf = (purpose: KeyPurpose): readonly [KeyObject, ...KeyObject[]] => {
+    let keys = macKeys.get(purpose);
+    if (keys === undefined) {
+      const [, ...previous] = keysOf(purpose);
+      keys = [createSecretKey(currentOf(purpose)), ...previous.map((key) => createSecretKey(key))];
+      macKeys.set(purpose, keys);
+    }
+    return keys;
+  };
   return {
-    mac: (purpose, ...parts) => macOf(currentOf(purpose), parts),
+    mac: (purpose, ...parts) => macOf(macKeysOf(purpose)[0], parts),
     macMatches(purpose, expected, ...parts) {
-      return keysOf(purpose).some((key) => {
+      return macKeysOf(purpose).some((key) => {
         const actual = macOf(key, parts).subarray(0, expected.length);
         return actual.length === expected.length && timingSafeEqual(actual, expected);
       });
@@ -73,8 +91,11 @@ export function createRootSecret(options: {
   };
 }
 
-/** Parts are length-prefixed, so no two lists of parts have one MAC. */
-function macOf(key: Buffer, parts: readonly (string | Uint8Array)[]): Buffer {
+/**
+ * Parts are length-prefixed, so no two lists of parts have one MAC. The key is a `KeyObject`: for bytes Node 24 looks first
+ * whether they are one, at six times the cost of the whole MAC.
+ */
+function macOf(key: KeyObject, parts: readonly (string | Uint8Array)[]): Buffer {
   const hmac = createHmac('sha256', key);
   for (const part of parts) {
     const bytes = typeof part === 'string' ? Buffer.from(part) : part;
