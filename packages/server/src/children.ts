@@ -8,8 +8,8 @@ import { type Core, createCore } from './core.ts';
 import { findOrMakeRootSecret } from './keys/index.ts';
 import { makeHttp } from './make-http.ts';
 import { isEmbedded, openStore } from './open-store.ts';
-import { need, type Parts } from './parts.ts';
-import { createPasswordHasher } from './passwords/index.ts';
+import { type Late, need, type Parts } from './parts.ts';
+import { createPasswordHasher, type PasswordHasher } from './passwords/index.ts';
 import { every } from './periodic.ts';
 import { checkPostgresSettings, migrate } from './platform/database/index.ts';
 import { systemRandom } from './platform/random/index.ts';
@@ -43,7 +43,12 @@ export function childSpecs(parts: Parts): readonly ChildSpec[] {
         });
         late.passwords = hasher;
         telemetry.watchPasswords(hasher);
-        return { stop: () => hasher.stop() };
+        return {
+          stop() {
+            delete late.passwords;
+            return hasher.stop();
+          },
+        };
       },
     },
     {
@@ -157,11 +162,19 @@ function storeSpec(parts: Parts): ChildSpec {
   };
 }
 
+/** Whichever hasher runs now; none for the moment in which it is started again, and that is an overload. */
+function currentHasher(late: Late): Pick<PasswordHasher, 'hash' | 'verify'> {
+  const busy = { kind: 'overloaded' } as const;
+  return {
+    hash: async (password) => late.passwords?.hash(password) ?? busy,
+    verify: async (password, encoded) => late.passwords?.verify(password, encoded) ?? busy,
+  };
+}
+
 /** The rooms are wired once; children that are started again find them. */
 async function wire(parts: Parts): Promise<Core> {
   const { settings, late, telemetry, node, clock, log } = parts;
   const db = need(late.db, 'the store is open');
-  const passwords = need(late.passwords, 'the hasher runs');
   const rootSecret = settings.jwtSecret?.reveal() ?? findOrMakeRootSecret(settings.dataDir, systemRandom);
   const core = createCore({
     settings,
@@ -170,7 +183,7 @@ async function wire(parts: Parts): Promise<Core> {
     clock,
     random: systemRandom,
     meters: telemetry,
-    passwords,
+    passwords: currentHasher(late),
     node,
   });
   telemetry.watchCore(core);
@@ -220,15 +233,20 @@ function httpSpec(parts: Parts): ChildSpec {
   };
 }
 
-export function listenerSpec({ settings, late }: Parts): ChildSpec {
+export function listenerSpec(parts: Parts): ChildSpec {
+  const { settings, late } = parts;
   return {
     name: 'listener',
     restart: 'permanent',
     stopTimeoutMs: settings.shutdownTimeoutMs + 1_000,
     async start() {
+      // One that was closed says so in every answer; a listener that is started again gets a new one.
+      if (late.http?.closing() === true && !parts.state.closing) late.http = makeHttp(parts);
       const http = need(late.http, 'the HTTP service is made');
       const { host, port, tls } = settings;
-      late.address = await http.listen(tls === undefined ? { host, port } : { host, port, tls });
+      // After a restart on the port that it had, also where any free one was asked for.
+      const where = { host, port: late.address?.port ?? port };
+      late.address = await http.listen(tls === undefined ? where : { ...where, tls });
       return { stop: () => http.close({ timeoutMs: settings.shutdownTimeoutMs }) };
     },
   };

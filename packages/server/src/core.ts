@@ -61,7 +61,7 @@ export interface CoreOptions {
   readonly clock: Clock;
   readonly random: Random;
   readonly meters: Meters;
-  readonly passwords: PasswordHasher;
+  readonly passwords: Pick<PasswordHasher, 'hash' | 'verify'>;
   /** `null` for a process that never verifies: it takes no lease, and waits for those that do. */
   readonly node: BeatNode | null;
 }

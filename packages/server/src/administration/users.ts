@@ -66,7 +66,7 @@ export function createUsers(deps: {
   readonly random: Random;
   readonly audit: Audit;
   readonly access: Access;
-  readonly passwords: PasswordHasher;
+  readonly passwords: Pick<PasswordHasher, 'hash' | 'verify'>;
   readonly passwordMinLength: number;
   readonly sessions: Sessions;
   readonly revocation: Revocation;

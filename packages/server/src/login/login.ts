@@ -49,7 +49,7 @@ export interface LoginDeps {
   readonly clock: Clock;
   readonly random: Random;
   readonly audit: Audit;
-  readonly passwords: PasswordHasher;
+  readonly passwords: Pick<PasswordHasher, 'hash' | 'verify'>;
   readonly lockout: Lockout;
   readonly sessions: Sessions;
   readonly revocation: Revocation;

@@ -32,7 +32,7 @@ export interface RegisterDeps {
   readonly clock: Clock;
   readonly random: Random;
   readonly audit: Audit;
-  readonly passwords: PasswordHasher;
+  readonly passwords: Pick<PasswordHasher, 'hash' | 'verify'>;
   readonly sessions: Sessions;
   readonly issuer: TokenIssuer;
   readonly verificationRequired: boolean;
