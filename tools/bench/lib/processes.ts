@@ -1,9 +1,10 @@
 /** Processes seen from outside: what they use of the machine, where they run, and how they are started and ended. */
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { availableParallelism } from 'node:os';
 import { delimiter, join } from 'node:path';
+import { promisify } from 'node:util';
 
 /** Linux counts in hundredths of a second wherever it tells user space. */
 const ticksPerSecond = 100;
@@ -71,6 +72,18 @@ export interface Pinned {
   readonly core: number | undefined;
 }
 
+const pinned = ({ core }: Pinned, words: readonly string[]): readonly [string, ...string[]] => {
+  const [program = '', ...rest] = core === undefined || !canPin ? words : ['taskset', '-c', String(core), ...words];
+  return [program, ...rest];
+};
+
+/** What a script prints, once it has ended well. */
+export async function outputOf(script: string, args: readonly string[], where: Pinned): Promise<string> {
+  const [program, ...rest] = pinned(where, [process.execPath, script, ...args]);
+  const { stdout } = await promisify(execFile)(program, rest, { maxBuffer: 64 * 1024 * 1024, timeout: 300_000 });
+  return stdout;
+}
+
 /** Node with a script, on one core where that is asked for. */
 export function spawnNode(
   script: string,
@@ -84,9 +97,7 @@ export function spawnNode(
     readonly cwd?: string;
   },
 ): ChildProcess {
-  const node = [process.execPath, ...(options.nodeArgs ?? []), script, ...args];
-  const [program = '', ...rest] =
-    options.core !== undefined && canPin ? ['taskset', '-c', String(options.core), ...node] : node;
+  const [program, ...rest] = pinned(options, [process.execPath, ...(options.nodeArgs ?? []), script, ...args]);
   const output = options.log ?? 'inherit';
   return spawn(program, rest, {
     stdio: options.ipc ? ['ignore', output, output, 'ipc'] : ['ignore', output, output],
