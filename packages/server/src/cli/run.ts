@@ -100,5 +100,3 @@ export async function runCommand(
     return exitFailed;
   }
 }
-
-export { exitUsage };

@@ -11,10 +11,8 @@ export { findOrMakeRootSecret } from './root-secret-file.ts';
 export {
   type ActiveKey,
   createSigningKeys,
-  generateSigningKey,
   type Jwks,
   jwksMaxAgeSeconds,
   type KeyDescription,
-  NoSigningKey,
   type SigningKeys,
 } from './signing-keys.ts';

@@ -6,7 +6,7 @@
  * - A check against nobody's hash costs what a check against somebody's does.
  * - Depends on nothing outside the process; a thread that dies is replaced and its job done by another.
  */
-export { isImportableHash, type PasswordAlgorithm } from './encoding.rule.ts';
+export type { PasswordAlgorithm } from './encoding.rule.ts';
 export {
   createPasswordHasher,
   type HasherHealth,

@@ -4,6 +4,6 @@
  * - A decision is made in memory, without I/O, before anything of the request's body is looked at.
  * - The table of counters is bounded; a flood of addresses costs at most its 16 MiB.
  */
-export { parseRateLimit, type RateLimitResult, type RatePolicy, rateLimitHeaders } from './policy.rule.ts';
+export { type RateLimitResult, type RatePolicy, rateLimitHeaders } from './policy.rule.ts';
 export { createLocalRateLimiter, type LocalRateLimiter, type LocalRateLimiterOptions } from './rate-limit.local.ts';
 export type { RateLimiter } from './rate-limit.ts';

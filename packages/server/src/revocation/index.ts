@@ -6,7 +6,7 @@
  *   and by when the last of them stops vouching.
  * - Without the database nothing is revoked (503), and this node stops vouching once its proof is older than the bound.
  */
-export { type Beat, type BeatNode, createBeat, lostCommits } from './beat.ts';
+export { type Beat, type BeatNode, createBeat } from './beat.ts';
 export {
   deleteDeadNodes,
   deleteExpiredRevocations,

@@ -17,5 +17,4 @@ export {
   type SessionLimits,
   type Sessions,
   type Started,
-  toSession,
 } from './sessions.ts';

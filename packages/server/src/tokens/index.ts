@@ -7,7 +7,6 @@
  */
 export { createTokenIssuer, type IssuedFor, type TokenIssuer } from './issue.ts';
 export { createRefresh, type Refresh, type RefreshOutcome } from './refresh.ts';
-export { readRefreshToken, writeRefreshToken } from './refresh-token.rule.ts';
 export { createRevokeAll, type RevokeAll } from './revoke-all.ts';
-export { createValidate, type Validate, type ValidateAnswer, validAnswer } from './validate.ts';
+export { createValidate, type Validate, type ValidateAnswer } from './validate.ts';
 export { createValidateFast } from './validate-fast.ts';
