@@ -1,7 +1,13 @@
 /** GET /metrics, /openapi.json, /docs */
+import { Type } from 'typebox';
 import { type DocsPage, defineRoute, type RouteDefinition } from '../platform/http/index.ts';
 
 const common = { method: 'GET', tags: ['operations'], limit: null, unknownFields: 'ignore', errors: [] } as const;
+
+const DocumentSchema = Type.Object(
+  { openapi: Type.String(), info: Type.Unknown(), paths: Type.Record(Type.String(), Type.Unknown()) },
+  { title: 'OpenApiDocument' },
+);
 
 export const metricsRoute = (render: () => Promise<string>): RouteDefinition =>
   defineRoute({
@@ -22,7 +28,9 @@ export const openapiRoute = (text: () => string): RouteDefinition =>
     limit: 'api',
     summary: 'This API as an OpenAPI 3.1 document',
     access: { kind: 'public' },
-    answers: { 200: { description: 'The document.', contentType: 'application/json; charset=utf-8' } },
+    answers: {
+      200: { description: 'The document.', schema: DocumentSchema, contentType: 'application/json; charset=utf-8' },
+    },
     handle: () => ({ status: 200, body: text(), contentType: 'application/json; charset=utf-8', noStore: false }),
   });
 
