@@ -80,7 +80,7 @@ export function createApi(url: string, secrets: Secrets): Api {
           path,
           headers,
           agent: options.fresh === true ? false : agent,
-          timeout: options.timeoutMs ?? 30_000,
+          timeout: options.timeoutMs ?? 15_000,
         },
         (response) => {
           const chunks: Buffer[] = [];
