@@ -5,7 +5,6 @@ import {
   type CommandOutput,
   type CommandRooms,
   exitFailed,
-  exitUsage,
   type FlagSpec,
 } from './command.ts';
 import { auditCommands, keysCommands, rolesCommands } from './other.commands.ts';
