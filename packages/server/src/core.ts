@@ -27,7 +27,7 @@ import { createLockout, type Lockout } from './lockout/index.ts';
 import { createLogin, createRegister, type Login, type Register } from './login/index.ts';
 import type { Meters } from './meters.ts';
 import type { PasswordHasher } from './passwords/index.ts';
-import type { Database } from './platform/database/index.ts';
+import { type Database, type MigrationStatus, migrationStatus } from './platform/database/index.ts';
 import type { Random } from './platform/random/index.ts';
 import type { Clock } from './platform/time/index.ts';
 import {
@@ -90,6 +90,7 @@ export interface Core {
   readonly users: Users;
   readonly login: Login;
   readonly register: Register;
+  migrations(): Promise<readonly MigrationStatus[]>;
   /** What must be read from the store before anything is answered. */
   load(): Promise<void>;
 }
@@ -240,6 +241,7 @@ export function createCore(options: CoreOptions): Core {
       onLockout: meters.lockedOut,
     }),
     register: createRegister({ ...accounts, issuer, verificationRequired, passwordMinLength }),
+    migrations: () => migrationStatus(db),
     async load() {
       tokenTtlMaxSeconds = await updateTokenTtlMax(db, settings.accessTtlSeconds);
       await keys.load();

@@ -44,6 +44,12 @@ export async function runMigrate(
     else out.line(applied.length === 0 ? 'the schema is up to date' : `applied ${applied.join(', ')}`);
     return exitOk;
   } catch (error) {
+    if (error instanceof DataDirInUse) {
+      // The service that has the store migrated it when it started, and tells.
+      const words = ['migrations', 'list', ...(options.json ? ['--json'] : [])];
+      const code = await askControl(controlPath(settings.dataDir), { words, secret: null }, out);
+      if (code !== undefined) return code;
+    }
     out.error(describeFailure(error, settings));
     return exitFailed;
   } finally {

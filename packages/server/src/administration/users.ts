@@ -82,7 +82,7 @@ export function createUsers(deps: {
 
   async function create(user: NewUser, by: Operator): Promise<Outcome<UserRow>> {
     const address = canonicalEmail(user.email);
-    if (!address.ok) return refused(`${user.email.slice(0, 254)} : ${describeEmailProblem(address.problem)}`);
+    if (!address.ok) return refused(`${user.email.slice(0, 254)}: ${describeEmailProblem(address.problem)}`);
     const problems = checkPassword(user.password, { minLength: deps.passwordMinLength, email: address.email });
     if (problems.length > 0) return refused(problems.map((problem) => problem.detail).join(' '));
     const known = await deps.access.list();

@@ -3,6 +3,7 @@ import type { Access } from '../access/index.ts';
 import type { Users } from '../administration/index.ts';
 import type { Audit } from '../audit/index.ts';
 import type { SigningKeys } from '../keys/index.ts';
+import type { MigrationStatus } from '../platform/database/index.ts';
 import type { Revocation } from '../revocation/index.ts';
 
 export const exitOk = 0;
@@ -16,6 +17,7 @@ export interface CommandRooms {
   readonly keys: SigningKeys;
   readonly audit: Audit;
   readonly revocation: Revocation;
+  migrations(): Promise<readonly MigrationStatus[]>;
 }
 
 export interface CommandOutput {

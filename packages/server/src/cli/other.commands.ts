@@ -1,6 +1,6 @@
 /** auth-service roles …, keys …, audit … */
 import { commandLine } from '../administration/index.ts';
-import { type Command, exitFailed, exitOk, printable, table } from './command.ts';
+import { type Command, exitFailed, exitOk, exitUsage, printable, table } from './command.ts';
 
 export const rolesCommands: readonly Command[] = [
   {
@@ -136,6 +136,27 @@ export const keysCommands: readonly Command[] = [
   },
 ];
 
+/** What `auth-service migrate --status` asks of a running service that has the embedded store. */
+export const migrationCommands: readonly Command[] = [
+  {
+    name: 'migrations list',
+    summary: 'List the migrations of the schema, and since when each is applied',
+    positionals: [],
+    flags: {},
+    examples: ['auth-service migrations list --json'],
+    async run({ out, rooms, json }) {
+      const rows = (await rooms.migrations()).map(({ name, appliedAt }) => ({
+        name,
+        applied_at: appliedAt?.toISOString() ?? null,
+      }));
+      const pending = rows.filter((row) => row.applied_at === null).length;
+      if (json) out.line(JSON.stringify({ migrations: rows, pending }));
+      else for (const row of rows) out.line(`${row.applied_at ?? 'pending'.padEnd(24)}  ${row.name}`);
+      return exitOk;
+    },
+  },
+];
+
 export const auditCommands: readonly Command[] = [
   {
     name: 'audit verify',
@@ -168,7 +189,7 @@ export const auditCommands: readonly Command[] = [
     async run({ flags, out, rooms, json }) {
       const limit = Number(flags['limit'] ?? '50');
       if (!Number.isInteger(limit) || limit < 1 || limit > 1_000)
-        return refuse(out, '--limit is a whole number from 1 to 1000.');
+        return misuse(out, '--limit is a whole number from 1 to 1000');
       const { type, about } = flags;
       const events = await rooms.audit.list({
         limit,
@@ -191,6 +212,11 @@ export const auditCommands: readonly Command[] = [
     },
   },
 ];
+
+function misuse(out: { error(text: string): void }, detail: string): number {
+  out.error(detail);
+  return exitUsage;
+}
 
 function refuse(out: { error(text: string): void }, detail: string): number {
   out.error(printable(detail));

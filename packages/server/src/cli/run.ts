@@ -1,16 +1,16 @@
 /** Finds the command that the words name, reads its flags, runs it. Wrong usage is exit code 2 and says how it goes. */
 import { parseArgs } from 'node:util';
-import {
-  type Command,
-  type CommandOutput,
-  type CommandRooms,
-  exitFailed,
-  type FlagSpec,
-} from './command.ts';
-import { auditCommands, keysCommands, rolesCommands } from './other.commands.ts';
+import { type Command, type CommandOutput, type CommandRooms, exitFailed, type FlagSpec } from './command.ts';
+import { auditCommands, keysCommands, migrationCommands, rolesCommands } from './other.commands.ts';
 import { usersCommands } from './users.commands.ts';
 
-export const roomCommands: readonly Command[] = [...usersCommands, ...rolesCommands, ...keysCommands, ...auditCommands];
+export const roomCommands: readonly Command[] = [
+  ...usersCommands,
+  ...rolesCommands,
+  ...keysCommands,
+  ...auditCommands,
+  ...migrationCommands,
+];
 
 export interface ParsedCommand {
   readonly command: Command;

@@ -3,7 +3,7 @@
 import type { Receipt } from '@auth-service/protocol';
 import { toUser, type UserRow } from '../accounts/index.ts';
 import { commandLine, type Outcome } from '../administration/index.ts';
-import { type Command, type CommandContext, exitFailed, exitOk, printable, table } from './command.ts';
+import { type Command, type CommandContext, exitFailed, exitOk, exitUsage, printable, table } from './command.ts';
 
 const pageSize = 200;
 
@@ -60,7 +60,7 @@ export const usersCommands: readonly Command[] = [
     examples: ['auth-service users list', 'auth-service users list --search @example.org --json'],
     async run({ flags, out, rooms, json }) {
       const limit = Number(text(flags['limit']) ?? '100');
-      if (!Number.isInteger(limit) || limit < 1) return refuse(out, '--limit is a whole number from 1 up.');
+      if (!Number.isInteger(limit) || limit < 1) return misuse(out, '--limit is a whole number from 1 up');
       const users: UserRow[] = [];
       while (users.length < limit) {
         const search = text(flags['search'])?.toLowerCase() ?? null;
@@ -168,6 +168,11 @@ function describeReceipt(receipt: Receipt): string {
 }
 
 const text = (value: CommandContext['flags'][string]): string | null => (typeof value === 'string' ? value : null);
+
+function misuse(out: CommandContext['out'], detail: string): number {
+  out.error(detail);
+  return exitUsage;
+}
 
 function refuse(out: CommandContext['out'], detail: string): number {
   out.error(printable(detail));
