@@ -9,8 +9,7 @@
 import { createHmac, createPublicKey, timingSafeEqual, verify } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { hasRefusedParameter, readCompact, verifyCompact } from '../packages/guard/src/compact.ts';
-import { readJsonObject } from '../packages/guard/src/json.ts';
+import { readCompact, readHeader, verifyCompact } from '../packages/guard/src/compact.ts';
 import { readJwk, readJwks } from '../packages/guard/src/jwk.ts';
 import { createKeySet } from '../packages/guard/src/keys.ts';
 
@@ -62,7 +61,7 @@ function isAccepted(group: Group, token: string): boolean {
   const keySet = createKeySet();
   keySet.replace(keys);
   const form = readCompact(token);
-  const kid = form && readJsonObject(form.header)?.['kid'];
+  const kid = form && readHeader(form)?.['kid'];
   const key = typeof kid === 'string' ? (keySet.find(kid) ?? only(keys)) : only(keys);
   return key !== undefined && verifyCompact(token, key.publicKey, key.algorithm) !== undefined;
 }
@@ -72,9 +71,9 @@ const only = <T>(list: readonly T[]): T | undefined => (list.length === 1 ? list
 /** Guard's reading of the form, with the signature of an algorithm that guard does not have. */
 function isReadWell(group: Group, token: string): boolean {
   const form = readCompact(token);
-  const header = form && readJsonObject(form.header);
+  const header = form && readHeader(form);
   const jwk = only(keysOf(group));
-  if (form === undefined || header === undefined || jwk === undefined || hasRefusedParameter(header)) return false;
+  if (form === undefined || header === undefined || jwk === undefined) return false;
   const alg = header['alg'];
   if (typeof alg !== 'string' || alg !== jwk['alg']) return false;
   const digest = `sha${alg.slice(2)}`;

@@ -8,7 +8,10 @@ import type { SigningAlgorithm } from '@auth-service/protocol';
 import { type JsonObject, readJsonObject } from './json.ts';
 
 export interface CompactForm {
-  readonly header: Buffer;
+  /** The whole token. */
+  readonly bytes: Buffer;
+  /** As it stands in the token. */
+  readonly headerText: string;
   readonly payload: Buffer;
   readonly signature: Buffer;
   /** What is signed: header, dot, payload, as they stand in the token. */
@@ -32,12 +35,20 @@ export function readCompact(token: string): CompactForm | undefined {
   ) {
     return undefined;
   }
+  const bytes = Buffer.from(token, 'latin1');
   return {
-    header: Buffer.from(token.slice(0, first), 'base64url'),
+    bytes,
+    headerText: token.slice(0, first),
     payload: Buffer.from(token.slice(first + 1, second), 'base64url'),
     signature: Buffer.from(token.slice(second + 1), 'base64url'),
-    signed: Buffer.from(token.slice(0, second), 'latin1'),
+    signed: bytes.subarray(0, second),
   };
+}
+
+/** The header as an object; `undefined` when it is none, or carries what an access token never does. */
+export function readHeader({ headerText }: CompactForm): JsonObject | undefined {
+  const header = readJsonObject(Buffer.from(headerText, 'base64url'));
+  return header === undefined || hasRefusedParameter(header) ? undefined : header;
 }
 
 function isCanonical(token: string, start: number, end: number): boolean {
@@ -75,9 +86,8 @@ export function verifyCompact(
   algorithm: SigningAlgorithm,
 ): { readonly header: JsonObject; readonly payload: Buffer } | undefined {
   const form = readCompact(token);
-  const header = form && readJsonObject(form.header);
-  if (form === undefined || header === undefined) return undefined;
-  if (header['alg'] !== algorithm || hasRefusedParameter(header)) return undefined;
+  const header = form && readHeader(form);
+  if (form === undefined || header === undefined || header['alg'] !== algorithm) return undefined;
   return isSignedBy(form, publicKey, algorithm) ? { header, payload: form.payload } : undefined;
 }
 
@@ -87,7 +97,7 @@ export function verifyCompact(
  */
 const refusedParameters = ['crit', 'b64', 'zip', 'enc', 'cty', 'jwk', 'jku', 'x5u', 'x5c', 'x5t', 'x5t#S256'];
 
-export const hasRefusedParameter = (header: JsonObject): boolean =>
+const hasRefusedParameter = (header: JsonObject): boolean =>
   refusedParameters.some((name) => Object.hasOwn(header, name));
 
 /** A signed token in compact form. `claims` are serialised as they stand. */

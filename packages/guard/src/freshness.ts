@@ -17,7 +17,8 @@ export interface Freshness {
   confirm(sentAtMonotonicMs: number, sentAtWallMs: number): void;
   /** Stale from now on, until something sent after this call is confirmed. */
   invalidate(): void;
-  isFresh(): boolean;
+  /** `wallMs`: the wall clock as the caller has just read it, after its look-up; it is read here otherwise. */
+  isFresh(wallMs?: number): boolean;
   /** Milliseconds since the last confirmation was sent; `Infinity` when there is none. */
   lagMs(): number;
 }
@@ -47,9 +48,9 @@ export function createFreshness(deps: {
       monotonicMs = never;
       wallMs = never;
     },
-    isFresh() {
+    isFresh(nowWallMs = wallNow()) {
       const elapsed = monotonicNow() - monotonicMs;
-      return elapsed >= 0 && elapsed < maxStalenessMs && wallNow() - wallMs < maxStalenessMs;
+      return elapsed >= 0 && elapsed < maxStalenessMs && nowWallMs - wallMs < maxStalenessMs;
     },
     lagMs: () => monotonicNow() - monotonicMs,
   };

@@ -2,9 +2,9 @@
  * A table from UUIDs to an expiry and, for users, an epoch: what the replica holds for each kind, without an object per entry.
  *
  * 256 shards grow, shrink and are swept one at a time, so no step is long. A shard keeps its records densely in one typed array
- * (16 bytes id, 4 expiry, 8 epoch where wanted) and finds them by an open-addressing index of 4 bytes a slot, at most half
- * full: ten bits of hash, so that what is not there is seldom compared, and the record's place. Ids are compared whole: no false
- * positives. The hash is keyed (HalfSipHash-1-3), so nobody can choose ids that collide.
+ * (16 bytes id, 4 expiry, 8 epoch where wanted) and finds them by open addressing: one byte of hash a slot, so that what is not
+ * there is known from few and near bytes, and the record's place. Ids are compared whole: no false positives. The hash is keyed
+ * (HalfSipHash-1-3), so nobody can choose ids that collide.
  */
 
 export interface UuidTable {
@@ -21,7 +21,10 @@ export interface UuidTable {
 }
 
 interface Shard {
-  index: Int32Array;
+  /** A byte of the hash of what is in the slot; 0 where nothing is. */
+  tags: Uint8Array;
+  /** Where the record is, in a slot whose tag is not 0. */
+  places: Int32Array;
   data: Int32Array;
   size: number;
   /** No record here expires before this. */
@@ -29,9 +32,7 @@ interface Shard {
 }
 
 export const shardCount = 256;
-const tagShift = 22;
-const placeMask = (1 << tagShift) - 1;
-const recordsPerShardMax = placeMask - 1;
+const recordsPerShardMax = 2 ** 24;
 const dataGrowth = 1.25;
 const recordsMin = 4;
 const slotsMin = 8;
@@ -39,35 +40,32 @@ const word = 2 ** 32;
 /** What V8 keeps for a typed array and its buffer beside the elements, roughly. */
 const arrayBytes = 160;
 
+/** Slots are at most three quarters full. */
+const isFull = (records: number, slots: number): boolean => records * 4 > slots * 3;
+const shardOf = (high: number): number => high & (shardCount - 1);
+const tagOf = (high: number): number => high >>> 24 || 1;
+
 /** `hashKey`: eight bytes or more that nobody else knows. */
 export function createUuidTable(options: { readonly withEpochs: boolean; readonly hashKey: Uint8Array }): UuidTable {
   const stride = options.withEpochs ? 7 : 5;
   const shards = Array.from({ length: shardCount }, (): Shard | undefined => undefined);
   const hash = createHash(options.hashKey);
   let total = 0;
-  // What the last call of `locate` found, kept here so that a look-up allocates nothing.
+  // Where the last `locate` stopped, kept here so that a look-up allocates nothing.
   let slot = 0;
-  let tag = 0;
 
-  /** The record's place or -1; leaves the slot where it is, or belongs, in `slot`. */
+  /** The record's place or -1; leaves the slot where it is, or belongs, in `slot`. The hash has run over the id. */
   function locate(shard: Shard, id: Int32Array): number {
-    const { index, data } = shard;
-    const mask = index.length - 1;
-    const a = id[0];
-    const b = id[1];
-    const c = id[2];
-    const d = id[3];
-    slot = hash.low() & mask;
-    tag = hash.high() >>> tagShift;
-    for (;;) {
-      const entry = index[slot] ?? 0;
-      if (entry === 0) return -1;
-      if (entry >>> tagShift === tag) {
-        const place = (entry & placeMask) - 1;
-        const at = place * stride;
-        if (data[at] === a && data[at + 1] === b && data[at + 2] === c && data[at + 3] === d) return place;
+    const { tags } = shard;
+    const mask = tags.length - 1;
+    const wanted = tagOf(hash.high());
+    for (slot = hash.low() & mask; ; slot = (slot + 1) & mask) {
+      const tag = tags[slot];
+      if (tag === 0) return -1;
+      if (tag === wanted) {
+        const place = shard.places[slot] ?? 0;
+        if (isAt(shard.data, place * stride, id)) return place;
       }
-      slot = (slot + 1) & mask;
     }
   }
 
@@ -82,23 +80,24 @@ export function createUuidTable(options: { readonly withEpochs: boolean; readonl
   }
 
   function resizeIndex(shard: Shard, slots: number): void {
+    shard.tags = new Uint8Array(slots);
+    shard.places = new Int32Array(slots);
     const mask = slots - 1;
-    const index = new Int32Array(slots);
     const id = new Int32Array(4);
     for (let place = 0; place < shard.size; place += 1) {
-      id.set(shard.data.subarray(place * stride, place * stride + 4));
+      for (let part = 0; part < 4; part += 1) id[part] = shard.data[place * stride + part] ?? 0;
       hash.run(id);
       let at = hash.low() & mask;
-      while (index[at] !== 0) at = (at + 1) & mask;
-      index[at] = ((hash.high() >>> tagShift) << tagShift) | (place + 1);
+      while (shard.tags[at] !== 0) at = (at + 1) & mask;
+      shard.tags[at] = tagOf(hash.high());
+      shard.places[at] = place;
     }
-    shard.index = index;
   }
 
   function append(shard: Shard, id: Int32Array, expiresAt: number, minEpoch: number): void {
     if (shard.size === recordsPerShardMax) throw new RangeError('the revocation replica is full');
-    if ((shard.size + 1) * 2 > shard.index.length) {
-      resizeIndex(shard, shard.index.length * 2);
+    if (isFull(shard.size + 1, shard.tags.length)) {
+      resizeIndex(shard, shard.tags.length * 2);
       hash.run(id);
       locate(shard, id);
     }
@@ -111,8 +110,9 @@ export function createUuidTable(options: { readonly withEpochs: boolean; readonl
     shard.data.set(id, at);
     shard.data[at + 4] = expiresAt | 0;
     writeEpoch(shard.data, at, minEpoch);
+    shard.tags[slot] = tagOf(hash.high());
+    shard.places[slot] = shard.size;
     shard.size += 1;
-    shard.index[slot] = (tag << tagShift) | shard.size;
     shard.soonest = Math.min(shard.soonest, expiresAt);
     total += 1;
   }
@@ -120,7 +120,7 @@ export function createUuidTable(options: { readonly withEpochs: boolean; readonl
   return {
     raise(id, expiresAt, minEpoch) {
       hash.run(id);
-      const number = hash.high() & (shardCount - 1);
+      const number = shardOf(hash.high());
       let shard = shards[number];
       if (shard === undefined) {
         shard = newShard(stride);
@@ -142,7 +142,7 @@ export function createUuidTable(options: { readonly withEpochs: boolean; readonl
 
     find(id) {
       hash.run(id);
-      const shard = shards[hash.high() & (shardCount - 1)];
+      const shard = shards[shardOf(hash.high())];
       if (shard === undefined) return -1;
       const place = locate(shard, id);
       return place === -1 ? -1 : epochAt(shard.data, place * stride);
@@ -153,7 +153,8 @@ export function createUuidTable(options: { readonly withEpochs: boolean; readonl
     bytes() {
       let bytes = 0;
       for (const shard of shards) {
-        if (shard !== undefined) bytes += shard.index.byteLength + shard.data.byteLength + 2 * arrayBytes;
+        if (shard !== undefined)
+          bytes += shard.tags.byteLength + shard.places.byteLength + shard.data.byteLength + 3 * arrayBytes;
       }
       return bytes;
     },
@@ -201,8 +202,12 @@ export function createUuidTable(options: { readonly withEpochs: boolean; readonl
   };
 }
 
+const isAt = (data: Int32Array, at: number, id: Int32Array): boolean =>
+  data[at] === id[0] && data[at + 1] === id[1] && data[at + 2] === id[2] && data[at + 3] === id[3];
+
 const newShard = (stride: number): Shard => ({
-  index: new Int32Array(slotsMin),
+  tags: new Uint8Array(slotsMin),
+  places: new Int32Array(slotsMin),
   data: new Int32Array(recordsMin * stride),
   size: 0,
   soonest: Number.POSITIVE_INFINITY,
@@ -210,7 +215,7 @@ const newShard = (stride: number): Shard => ({
 
 function slotsFor(records: number): number {
   let slots = slotsMin;
-  while (slots < records * 2) slots *= 2;
+  while (isFull(records, slots)) slots *= 2;
   return slots;
 }
 

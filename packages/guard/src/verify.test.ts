@@ -372,7 +372,7 @@ describe('the cache and its figures', () => {
       assertValid(few.verify(token));
       assertValid(small.verify(token));
       assert.ok(few.figures().cached <= 10);
-      assert.ok(small.figures().cached <= 40_000 / (4 * token.length));
+      assert.ok(small.figures().cached <= 40_000 / (3 * token.length));
     }
     assert.ok(few.figures().cached >= 5 && small.figures().cached >= 4);
   });

@@ -10,7 +10,7 @@ import type { KeyObject } from 'node:crypto';
 import type { AccessTokenClaims } from '@auth-service/protocol';
 import { createTokenCache } from './cache.ts';
 import { areAccessTokenClaims, type ClaimRules, findClaimProblem, isAccessTokenType, validFrom } from './claims.ts';
-import { hasRefusedParameter, isSignedBy, readCompact } from './compact.ts';
+import { type CompactForm, isSignedBy, readCompact, readHeader } from './compact.ts';
 import type { Freshness } from './freshness.ts';
 import { readJsonObject } from './json.ts';
 import { type KeySet, kidLengthMax } from './keys.ts';
@@ -114,6 +114,23 @@ interface Slot {
   clearedVersion: number;
 }
 
+interface Header {
+  readonly text: string;
+  readonly kid: string;
+  readonly alg: unknown;
+}
+
+function openHeader(form: CompactForm): Header | RefusalDetail {
+  const header = readHeader(form);
+  if (header === undefined) return 'header';
+  const { kid, alg, typ } = header as { kid?: unknown; alg?: unknown; typ?: unknown };
+  if (!isAccessTokenType(typ)) return 'type';
+  if (typeof kid !== 'string' || kid.length > kidLengthMax) return 'key';
+  // A copy of its own, not a slice that keeps the token in memory.
+  return { text: Buffer.from(form.headerText, 'latin1').toString('latin1'), kid, alg };
+}
+
+const knownHeadersMax = 64;
 const daySeconds = 86_400;
 const never = -1;
 
@@ -134,20 +151,26 @@ export function createVerifier(settings: VerifierSettings): Verifier {
     return refused;
   }
 
+  // The tokens of one key have one header: what was read, and seen on a token with a right signature, need not be read again.
+  const knownHeaders = new Map<string, Header>();
+  function remember(header: Header): void {
+    if (knownHeaders.has(header.text)) return;
+    if (knownHeaders.size >= knownHeadersMax) knownHeaders.clear();
+    knownHeaders.set(header.text, header);
+  }
+
   /** Everything about a token that does not change with time. */
   function open(token: string): Slot | RefusalDetail {
     const form = readCompact(token);
     if (form === undefined) return 'form';
-    const header = readJsonObject(form.header);
-    if (header === undefined || hasRefusedParameter(header)) return 'header';
-    const { kid, alg, typ } = header as { kid?: unknown; alg?: unknown; typ?: unknown };
-    if (!isAccessTokenType(typ)) return 'type';
-    if (typeof kid !== 'string' || kid.length > kidLengthMax) return 'key';
+    const header = knownHeaders.get(form.headerText) ?? openHeader(form);
+    if (typeof header === 'string') return header;
     const keysVersion = keys.version();
-    const key = keys.find(kid);
+    const key = keys.find(header.kid);
     if (key === undefined) return 'key';
-    if (alg !== key.algorithm) return 'algorithm';
+    if (header.alg !== key.algorithm) return 'algorithm';
     if (!isSignedBy(form, key.publicKey, key.algorithm)) return 'signature';
+    remember(header);
     const claims = readJsonObject(form.payload);
     if (claims === undefined || !areAccessTokenClaims(claims)) return 'claims';
     const problem = findClaimProblem(claims, rules);
@@ -162,7 +185,7 @@ export function createVerifier(settings: VerifierSettings): Verifier {
     };
     return {
       // A copy of its own: the caller's string may be a slice that keeps a whole request in memory.
-      token: Buffer.from(token, 'latin1').toString('latin1'),
+      token: form.bytes.toString('latin1'),
       publicKey: key.publicKey,
       validFrom: validFrom(claims, rules),
       validUntil: claims.exp + rules.leewaySeconds,
@@ -189,12 +212,14 @@ export function createVerifier(settings: VerifierSettings): Verifier {
   }
 
   function judge(slot: Slot): Verified | Refused {
+    // The look-up comes before both clocks are read: what is answered was true at a moment that the clocks still cover.
+    const revoked = isRevoked(slot);
     const now = clock();
     if (!(now >= slot.validFrom)) return refuse('time');
     // The horizon: a clock that ran ahead and back does not revive tokens whose revocations it has swept.
     if (!(now < slot.validUntil) || slot.validUntil <= replica.horizon()) return refuse('expired');
-    if (isRevoked(slot)) return refuse('revoked');
-    if (freshness.isFresh()) {
+    if (revoked) return refuse('revoked');
+    if (freshness.isFresh(now * 1_000)) {
       counts.valid += 1;
       return slot.verified;
     }
