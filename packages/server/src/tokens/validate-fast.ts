@@ -5,7 +5,7 @@
  * and the answer of a token that verified before is kept ready beside it in guard's cache, which checks expiry, key,
  * revocation and freshness each time. Any other body goes on to the full path.
  */
-import type { Verifier } from '@auth-service/guard';
+import type { Refused, Verifier } from '@auth-service/guard';
 import type { FastExchange, FastPath } from '../platform/http/index.ts';
 import { readBody } from '../platform/http/index.ts';
 import { validAnswer } from './validate.ts';
@@ -64,7 +64,7 @@ export function createValidateFast(verifier: Verifier): FastPath {
 function answer(verifier: Verifier, exchange: FastExchange, bytes: Buffer): void {
   const token = tokenOf(bytes);
   const verified = token === undefined ? undefined : verifier.verify(token);
-  if (verified === undefined || (verified.kind === 'refused' && verified.reason === 'stale')) {
+  if (token === undefined || verified === undefined || (verified.kind === 'refused' && mustFallBack(verified, token))) {
     exchange.fallBack(bytes);
     return;
   }
@@ -77,12 +77,18 @@ function answer(verifier: Verifier, exchange: FastExchange, bytes: Buffer): void
   else send(exchange, negative.invalid);
 }
 
-/** The token of a body that is exactly `{"token":"…"}`; any other spelling of the same JSON is not worth a short way. */
+/**
+ * What is between the quotes is the token only if JSON would not read it otherwise. A token that verified is plain by its form,
+ * so only refused ones are looked through.
+ */
+const mustFallBack = (refused: Refused, token: string): boolean => refused.reason === 'stale' || !plain.test(token);
+
+/** What is quoted in a body of exactly one member, the token; any other spelling of the same JSON is not worth a short way. */
 function tokenOf(bytes: Buffer): string | undefined {
   const text = bytes.toString('latin1');
   if (!text.startsWith(prefix) || !text.endsWith(suffix)) return undefined;
-  const token = text.slice(prefix.length, -suffix.length);
-  return plain.test(token) ? token : undefined;
+  if (text.indexOf('"', prefix.length) !== text.length - suffix.length) return undefined;
+  return text.slice(prefix.length, -suffix.length);
 }
 
 function send(exchange: FastExchange, { text, length, encoding }: Ready): void {
