@@ -2,5 +2,6 @@
 export * from './claims.ts';
 export * from './errors.ts';
 export * from './http/problem.ts';
+export * from './json-schema.ts';
 export * from './permissions.ts';
 export * from './schemas.ts';

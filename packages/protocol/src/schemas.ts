@@ -1,5 +1,5 @@
 /** The shapes of bodies and answers (CONTRACT of the HTTP API), from which validation, serialisation and OpenAPI are made. */
-import { type Static, Type } from 'typebox';
+import { type Static, Type } from './json-schema.ts';
 
 /** Control characters, NUL included, have no place in a text field; passwords are the exception. */
 const printable = '^[^\\u0000-\\u001f\\u007f]*$';

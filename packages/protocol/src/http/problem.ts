@@ -1,6 +1,7 @@
 /** The one shape of every error answer: a problem document, RFC 9457. */
-import { type Static, Type } from 'typebox';
+
 import { errorCodes } from '../errors.ts';
+import { type Static, Type } from '../json-schema.ts';
 
 export const FieldErrorSchema = Type.Object(
   {

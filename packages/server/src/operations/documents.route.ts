@@ -1,5 +1,5 @@
 /** GET /metrics, /openapi.json, /docs */
-import { Type } from 'typebox';
+import { Type } from '@auth-service/protocol';
 import { type DocsPage, defineRoute, type RouteDefinition } from '../platform/http/index.ts';
 
 const common = { method: 'GET', tags: ['operations'], limit: null, unknownFields: 'ignore', errors: [] } as const;

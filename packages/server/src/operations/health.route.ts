@@ -1,6 +1,5 @@
 /** GET /health, /health/live, /health/ready */
-import { HealthSchema } from '@auth-service/protocol';
-import { Type } from 'typebox';
+import { HealthSchema, Type } from '@auth-service/protocol';
 import { defineRoute, type RouteDefinition } from '../platform/http/index.ts';
 import type { Health } from './health.ts';
 

@@ -1,6 +1,5 @@
 /** DELETE /api/auth/sessions/:session_id */
-import { ReceiptSchema } from '@auth-service/protocol';
-import { Type } from 'typebox';
+import { ReceiptSchema, Type } from '@auth-service/protocol';
 import { refusal } from '../platform/http/index.ts';
 import type { Revocation } from '../revocation/index.ts';
 import { originOf } from './origin.ts';

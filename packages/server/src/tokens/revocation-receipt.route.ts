@@ -1,6 +1,5 @@
 /** GET /api/auth/revocations/:position */
-import { coversAll, ReceiptSchema } from '@auth-service/protocol';
-import { Type } from 'typebox';
+import { coversAll, ReceiptSchema, Type } from '@auth-service/protocol';
 import { refusal } from '../platform/http/index.ts';
 import type { Revocation } from '../revocation/index.ts';
 import { defineRoute } from '../sessions/index.ts';

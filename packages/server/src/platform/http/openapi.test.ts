@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
-import { type ErrorCode, errorTable } from '@auth-service/protocol';
-import { Type } from 'typebox';
+import { type ErrorCode, errorTable, Type } from '@auth-service/protocol';
 import { buildOpenApi, createAnswerCheck, defineRoute, renderDocsPage, routeErrors } from './index.ts';
 import type { JsonObject, OpenApiDocument } from './openapi.ts';
 import { openApiPath } from './openapi.ts';

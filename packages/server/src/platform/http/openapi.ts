@@ -2,8 +2,9 @@
  * The OpenAPI 3.1 document, made from the same table and schemas that route, validate and serialise. Its order is that of
  * the table, so the same table gives the same bytes.
  */
+
+import type { TSchema } from '@auth-service/protocol';
 import { type ErrorCode, errorTable, ProblemSchema, problemType } from '@auth-service/protocol';
-import type { TSchema } from 'typebox';
 import type { AnswerSpec, RouteDefinition } from './route.ts';
 import { errorsByStatus } from './route-errors.ts';
 import { withUnknownFields } from './validation.ts';

@@ -2,8 +2,9 @@
  * The table of routes, compiled once: patterns over the path **as sent**, checks, and the `Allow` of each path. A path
  * has one spelling: no trailing or double slash, no `;`, no percent-encoding or other case in its literal segments.
  */
+
+import type { TSchema } from '@auth-service/protocol';
 import type { Ajv } from 'ajv';
-import type { TSchema } from 'typebox';
 import type { RouteDefinition } from './route.ts';
 import { type Check, compileCheck, compileQuery, type QueryReader, withUnknownFields } from './validation.ts';
 

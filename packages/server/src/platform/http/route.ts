@@ -5,8 +5,7 @@
  * A route answers, or refuses by value (`refusal(code)`); what it throws is a failure and becomes a 500 without details.
  */
 import type { IncomingHttpHeaders } from 'node:http';
-import type { ErrorCode } from '@auth-service/protocol';
-import type { Static, TSchema } from 'typebox';
+import type { ErrorCode, Static, TSchema } from '@auth-service/protocol';
 
 export type Method = 'GET' | 'POST' | 'PATCH' | 'PUT' | 'DELETE';
 

@@ -1,7 +1,7 @@
 /** For the tests of this room: a server over a few routes that show each kind, and a client that sees every byte. */
 import { randomUUID } from 'node:crypto';
 import { connect, type Socket } from 'node:net';
-import { Type } from 'typebox';
+import { Type } from '@auth-service/protocol';
 import { DatabaseUnavailable } from '../database/database.ts';
 import { createHttp, defineRoute, type HttpOptions, type HttpService, type RouteDefinition, refusal } from './index.ts';
 

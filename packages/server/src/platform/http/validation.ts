@@ -2,8 +2,9 @@
  * Values against schemas: types are exact, nothing is coerced, filled in or removed. What does not fit is told as JSON
  * pointers with a code and a sentence of ours, and never with the value that was sent.
  */
+
+import type { TSchema } from '@auth-service/protocol';
 import { Ajv, type ErrorObject, type ValidateFunction } from 'ajv';
-import type { TSchema } from 'typebox';
 import type { FieldError } from './route.ts';
 
 const errorsMax = 20;
