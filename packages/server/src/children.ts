@@ -113,11 +113,14 @@ export function childSpecs(parts: Parts): readonly ChildSpec[] {
 
 function storeSpec(parts: Parts): ChildSpec {
   const { settings, log, late, telemetry } = parts;
+  // Of the latest start: what an earlier one was given is not listened to any more.
+  let tellFailed: (error: unknown) => void = () => undefined;
   return {
     name: 'store',
     restart: 'permanent',
     stopTimeoutMs: 10_000,
     async start({ failed }) {
+      tellFailed = failed;
       const existing = late.db;
       if (existing !== undefined) {
         // The thread of the embedded store died; everybody keeps the same store and finds it again.
@@ -131,7 +134,7 @@ function storeSpec(parts: Parts): ChildSpec {
             if (now === 'up' && isAway) log.info({ child: 'store' }, 'the database is back');
             if (now === 'away') log.warn({ child: 'store' }, 'the database is away; what needs it answers 503');
             isAway = now === 'away';
-            if (isAway && settings.database.kind === 'embedded') failed(new Error('the embedded store ended'));
+            if (isAway && settings.database.kind === 'embedded') tellFailed(new Error('the embedded store ended'));
           },
         });
         late.db = opened;
