@@ -73,7 +73,8 @@ export function childSpecs(parts: Parts): readonly ChildSpec[] {
         return {
           stop: () => {
             clearInterval(sweep);
-            return beat.stop();
+            // A part that is started again while its node goes on answering, stale as it may be, is still to be counted.
+            return beat.stop({ keepLease: parts.node.servesStale && !parts.state.closing });
           },
         };
       },

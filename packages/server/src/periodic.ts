@@ -1,6 +1,7 @@
 /** Work that is done every so often, one round at a time. */
+import { DatabaseUnavailable } from './platform/database/index.ts';
 
-/** Failures of a round in a row before the child is called broken. A store that is away is not its fault, and passes. */
+/** Failures of a round in a row before the child is called broken. A store that is away is not its fault, and does not count. */
 const failuresMax = 30;
 
 /** Runs `work` every so often, one round at a time; a failed round is tried again at the next. */
@@ -18,7 +19,7 @@ export function every(
       await work();
       failures = 0;
     } catch (error) {
-      failures += 1;
+      if (!(error instanceof DatabaseUnavailable)) failures += 1;
       if (failures >= failuresMax) failed(error);
     } finally {
       busy = false;

@@ -12,7 +12,7 @@
  */
 import type { Cursor, Subscriber } from '@auth-service/guard';
 import type { RevocationEntry } from '@auth-service/protocol';
-import type { Database, DedicatedConnection } from '../platform/database/index.ts';
+import { type Database, DatabaseUnavailable, type DedicatedConnection } from '../platform/database/index.ts';
 import type { Clock } from '../platform/time/index.ts';
 import {
   type BeatRow,
@@ -37,8 +37,11 @@ export interface BeatNode {
 export interface Beat {
   /** Resolves after the first whole beat: only then may the node vouch. */
   start(onFailed: (error: unknown) => void): Promise<void>;
-  /** Orderly end: stops vouching first, then deletes the lease, so that nobody waits for this node. */
-  stop(): Promise<void>;
+  /**
+   * Orderly end: stops vouching first, then deletes the lease, so that nobody waits for this node. `keepLease`: for a node
+   * that goes on answering while stale; the others must go on counting it.
+   */
+  stop(options?: { readonly keepLease: boolean }): Promise<void>;
   /** Beats at once, or once more after the beat under way. */
   nudge(): void;
   cursor(): Cursor | null;
@@ -52,8 +55,8 @@ const eagerMs = 50;
 const jitter = 0.1;
 const livePage = 20_000;
 const firstId = '00000000-0000-0000-0000-000000000000';
-/** Beats that fail in a row before the child is called broken and restarted. */
-const failuresMax = 100;
+/** Beats in a row that fail by a fault of ours before the child is called broken and restarted. */
+const faultsMax = 100;
 
 export function createBeat(deps: {
   readonly db: Database;
@@ -76,6 +79,9 @@ export function createBeat(deps: {
   let again = false;
   let stopped = true;
   let failures = 0;
+  let faults = 0;
+  let life = 0;
+  let ending: Promise<void> = Promise.resolve();
   let peers = 0;
   let quiet = Number.NEGATIVE_INFINITY;
   const cursor = (): Cursor | null => subscriber?.cursor() ?? null;
@@ -109,8 +115,11 @@ export function createBeat(deps: {
     try {
       await beat();
       failures = 0;
+      faults = 0;
     } catch (error) {
       failures += 1;
+      // A store that is away is found again by the next beat; to start anew would only take longer.
+      if (!(error instanceof DatabaseUnavailable)) faults += 1;
       deps.onBeat('failed', 0);
       const broken = connection;
       connection = null;
@@ -132,7 +141,7 @@ export function createBeat(deps: {
     if (running !== null) return;
     running = once()
       .catch((error: unknown) => {
-        if (failures >= failuresMax && !stopped) onFailed(error);
+        if (faults >= faultsMax && !stopped) onFailed(error);
       })
       .finally(() => {
         running = null;
@@ -140,29 +149,57 @@ export function createBeat(deps: {
       });
   }
 
+  /** Of the start that was overtaken by a stop or by another start nothing may go on. */
+  function assertCurrent(mine: number): void {
+    if (mine !== life) throw new Error('this start of the beat was called off');
+  }
+
+  /** The first whole beat; what nudges meanwhile waits for it. */
+  async function first(): Promise<void> {
+    const beats = once().then(() => (again ? once() : undefined));
+    running = beats.catch(() => undefined);
+    try {
+      await beats;
+    } finally {
+      running = null;
+    }
+  }
+
+  async function end(keepLease: boolean): Promise<void> {
+    await running;
+    try {
+      if (!keepLease) await deleteLease(await connected(), node.incarnation);
+    } catch {
+      // The lease then ends by itself; others name this node as pending until it does.
+    }
+    await connection?.close().catch(() => undefined);
+    connection = null;
+  }
+
   let failed: (error: unknown) => void = () => undefined;
   return {
     async start(onFailed) {
+      life += 1;
+      const mine = life;
+      // A stop that nobody waited for any more still deletes a lease: it must not be the one that is taken now.
+      await ending;
+      assertCurrent(mine);
       stopped = false;
       subscriber = deps.newSubscriber();
       failed = onFailed;
       failures = 0;
-      await once();
-      if (again) await once();
+      faults = 0;
+      await first();
+      assertCurrent(mine);
       schedule(onFailed);
     },
-    async stop() {
+    stop(options) {
+      life += 1;
       stopped = true;
       clearTimeout(timer);
       subscriber?.stop();
-      await running;
-      try {
-        await deleteLease(await connected(), node.incarnation);
-      } catch {
-        // The lease then ends by itself; others name this node as pending until it does.
-      }
-      await connection?.close().catch(() => undefined);
-      connection = null;
+      ending = end(options?.keepLease === true);
+      return ending;
     },
     nudge() {
       if (stopped) return;
