@@ -48,7 +48,7 @@ export async function startService(options: ServiceOptions): Promise<RunningServ
     ...options.settings,
   };
   const beganMs = performance.now();
-  const child = spawnNode(join(root, 'packages/server/src/main.ts'), ['start'], {
+  const child = spawnNode(join(root, 'packages/server/bin/auth-service.js'), ['start'], {
     core: options.core,
     ipc: false,
     env,
