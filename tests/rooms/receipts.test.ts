@@ -1,7 +1,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { type Database, DatabaseUnavailable } from '../../packages/server/src/platform/database/index.ts';
+import { systemClock } from '../../packages/server/src/platform/time/index.ts';
+import { createBarrier, createRevocation } from '../../packages/server/src/revocation/index.ts';
 import { forEachStore } from '../support/stores.ts';
-import { openRooms, origin, register } from './rooms.ts';
+import { login, openRooms, origin, register } from './rooms.ts';
 
 const rootSecret = 'a-root-secret-of-the-tests-7f3a9c5e1d42';
 
@@ -67,6 +70,87 @@ forEachStore('receipts', (makeDatabase) => {
     assert.equal(receipt.effective_everywhere, false);
     assert.deepEqual(receipt.pending_nodes, ['stale']);
     assert.ok(Date.parse(receipt.effective_by) > Date.now() + 500_000);
+    await a.stop();
+  });
+
+  test('ending all other sessions says "everywhere" no sooner than those who ended them just before', async () => {
+    const db = await makeDatabase();
+    const a = await openRooms(db, { name: 'a', rootSecret, variables: { REVOCATION_ACK_TIMEOUT: '50' } });
+    const user = await register(a.core);
+    const other = await login(a.core, user.email);
+    await db.execute(
+      `insert into cluster_nodes (incarnation, name, version, started_at, beat_at, lease_until)
+       values (gen_random_uuid(), 'frozen', 'test', now(), now(), clock_timestamp() + interval '20 seconds')`,
+    );
+    const options = { keep: user.session_id, reason: 'logout_all' as const, actor: user.user.id, origin };
+    const first = await a.core.revokeAll(user.user.id, options);
+    assert.deepEqual([first?.revoked_sessions, first?.effective_everywhere], [1, false]);
+    // Nothing is left to end, and the frozen node still takes what was ended.
+    const second = await a.core.revokeAll(user.user.id, options);
+    assert.deepEqual([second?.revoked_sessions, second?.effective_everywhere], [0, false]);
+    assert.deepEqual(second?.pending_nodes, ['frozen']);
+    assert.deepEqual(a.core.validate(other.access_token, {}), { valid: false, reason: 'revoked' });
+    await a.stop();
+  });
+
+  test('a receipt that could not be settled is looked up like any other; one of another store is not known', async () => {
+    const db = await makeDatabase();
+    const a = await openRooms(db, { name: 'a', rootSecret, variables: { REVOCATION_ACK_TIMEOUT: '50' } });
+    const user = await register(a.core);
+    await db.execute(
+      `insert into cluster_nodes (incarnation, name, version, started_at, beat_at, lease_until)
+       values (gen_random_uuid(), 'frozen', 'test', now(), now(), clock_timestamp() + interval '20 seconds')`,
+    );
+    const pending = await a.core.sessions.end(user.user.id, user.session_id, 'logout', origin);
+    assert.ok(pending);
+    // The beat is being started again, and the leases cannot be read.
+    const away: Database = {
+      ...db,
+      kind: db.kind,
+      run: async () => {
+        throw new DatabaseUnavailable('away');
+      },
+    };
+    const barrier = createBarrier({
+      db: away,
+      clock: systemClock,
+      ackTimeoutMs: 50,
+      ownIncarnation: null,
+      sleep: async () => undefined,
+    });
+    const { root } = a.core;
+    const beat = { cursor: () => null, quietUntil: () => Number.NEGATIVE_INFINITY };
+    const nothing = (): void => undefined;
+    const unsettled = createRevocation({
+      ...{ db: away, root, clock: systemClock, replica: null, barrier, beat, leaseMs: 12_000 },
+      ...{ hint: nothing, observe: nothing, onPropagated: nothing },
+    });
+    const receipt = await unsettled.settle(pending, user.user.id);
+    assert.equal(receipt.effective_everywhere, false);
+    const now = await a.core.revocation.standing(receipt.position);
+    assert.equal(now?.receipt.effective_everywhere, false);
+    assert.deepEqual(now?.receipt.pending_nodes, ['frozen']);
+
+    await db.execute(`update store_meta set value = 'another' where key = 'store_id'`);
+    await a.core.beat?.stop();
+    await a.core.beat?.start(() => undefined);
+    assert.equal(await a.core.revocation.standing(receipt.position), undefined);
+    await a.stop();
+  });
+
+  test('a fail-over that the beat has not seen yet: never "everywhere" before the longest lease is over', async () => {
+    const db = await makeDatabase();
+    const a = await openRooms(db, { name: 'a', rootSecret });
+    const user = await register(a.core);
+    const pending = await a.core.sessions.end(user.user.id, user.session_id, 'logout', origin);
+    assert.ok(pending);
+    const [store, , started] = pending.storeEpoch.split('/');
+    // The same commit on another timeline: the leases of the others may have been lost with it.
+    const failedOver = { ...pending, storeEpoch: `${store}/000000FF/${started}` };
+    const receipt = await a.core.revocation.settle(failedOver, user.user.id);
+    assert.equal(receipt.effective_everywhere, false);
+    assert.ok(Date.parse(receipt.effective_by) > Date.now() + 10_000);
+    assert.equal((await a.core.revocation.settle(pending, user.user.id)).effective_everywhere, true);
     await a.stop();
   });
 

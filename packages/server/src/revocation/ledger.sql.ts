@@ -8,6 +8,7 @@ const forgottenAfter = `greatest(interval '1 hour', ${tokenTtl} + interval '5 mi
 
 export interface AppendedRow extends RevocationEntry {
   readonly xid: string;
+  readonly store_epoch: string;
 }
 
 /** `expires_at` is decided on the database's clock: the longest token life of this store, and a margin. */
@@ -21,7 +22,7 @@ const append = statement<
           clock_timestamp() + ((select m.value::bigint from store_meta m where m.key = 'token_ttl_max') + $6::bigint) * interval '1 second',
           e.reason, e.actor
      from unnest($1::text[], $2::text[], $3::bigint[], $4::text[], $5::text[]) as e (kind, subject, min_epoch, reason, actor)
-   returning xid::text as xid, kind, subject, min_epoch, ceil(extract(epoch from expires_at))::float8 as expires_at`,
+   returning xid::text as xid, (select store_epoch()) as store_epoch, kind, subject, min_epoch, ceil(extract(epoch from expires_at))::float8 as expires_at`,
 );
 
 export interface NewRevocation {
@@ -46,6 +47,15 @@ export function appendRevocations(
     marginSeconds,
   ]);
 }
+
+const current = statement<[], Pick<AppendedRow, 'xid' | 'store_epoch'>>(
+  'revocations_find_current',
+  'select pg_current_xact_id()::text as xid, store_epoch() as store_epoch',
+);
+
+/** The transaction itself: in whose snapshot it is visible, everything is that was committed before it. */
+export const findCurrentTransaction = (on: Queryable): Promise<Pick<AppendedRow, 'xid' | 'store_epoch'> | undefined> =>
+  one(on, current, []);
 
 /**
  * Statement 1 of the beat, a transaction of its own, committed before statement 2 is sent. A late one never shortens the

@@ -4,20 +4,27 @@ import type { Receipt, RevocationEntry } from '@auth-service/protocol';
 import type { RootSecret } from '../keys/index.ts';
 import { type Database, DatabaseUnavailable, type Queryable } from '../platform/database/index.ts';
 import type { Clock } from '../platform/time/index.ts';
-import type { Beat } from './beat.ts';
-import { appendRevocations, findMoment, type NewRevocation } from './ledger.sql.ts';
+import { type Beat, lostCommits } from './beat.ts';
+import { appendRevocations, findCurrentTransaction, findMoment, type NewRevocation } from './ledger.sql.ts';
 import { readPosition, writePosition } from './position.rule.ts';
 import { type Barrier, toReceipt } from './receipts.ts';
 
 /** What a transaction wrote into the ledger; it counts for nothing until `settle` was called after the commit. */
 export interface Pending {
   readonly xid: string;
+  /** Of the history in which it was written. */
+  readonly storeEpoch: string;
   readonly entries: readonly RevocationEntry[];
 }
 
 export interface Revocation {
   /** Writes the ledger rows in the caller's transaction. `null` when there is nothing to write. */
   append(tx: Queryable, entries: readonly NewRevocation[]): Promise<Pending | null>;
+  /**
+   * For what had nothing left to write, because others ended it just before: a receipt of this waits until everything is
+   * known that was committed before it.
+   */
+  mark(tx: Queryable): Promise<Pending>;
   /** After the commit: applies here, hints to the others, waits for them, answers the receipt. Never throws the fact away. */
   settle(pending: Pending | null, userId: string): Promise<Receipt>;
   /** After the commit, where nobody waits for a receipt: applies here and hints. */
@@ -52,8 +59,11 @@ export function createRevocation(deps: {
     return beat?.cursor()?.storeEpoch ?? (await findMoment(db)).store_epoch;
   }
 
-  function quiet(): { until: Date } | null {
-    const left = (beat?.quietUntil() ?? Number.NEGATIVE_INFINITY) - clock.monotonicMs();
+  /** `storeEpoch`: of the revocation; a fail-over that the beat has not seen yet shows in it. */
+  function quiet(storeEpoch: string): { until: Date } | null {
+    const known = beat?.cursor()?.storeEpoch;
+    const isNews = known !== undefined && storeEpoch !== '' && lostCommits(known, storeEpoch);
+    const left = isNews ? deps.leaseMs : (beat?.quietUntil() ?? Number.NEGATIVE_INFINITY) - clock.monotonicMs();
     return left > 0 ? { until: new Date(clock.wallMs() + left) } : null;
   }
 
@@ -71,14 +81,22 @@ export function createRevocation(deps: {
       if (entries.length === 0) return null;
       const written: RevocationEntry[] = [];
       let xid = nothingWritten;
+      let storeEpoch = '';
       for (let start = 0; start < entries.length; start += appendBatch) {
         const rows = await appendRevocations(tx, entries.slice(start, start + appendBatch), ledgerMarginSeconds);
         for (const row of rows) {
           xid = row.xid;
+          storeEpoch = row.store_epoch;
           written.push({ kind: row.kind, subject: row.subject, min_epoch: row.min_epoch, expires_at: row.expires_at });
         }
       }
-      return { xid, entries: written };
+      return { xid, storeEpoch, entries: written };
+    },
+
+    async mark(tx) {
+      const row = await findCurrentTransaction(tx);
+      if (row === undefined) throw new Error('a transaction has an id');
+      return { xid: row.xid, storeEpoch: row.store_epoch, entries: [] };
     },
 
     applyOnly,
@@ -90,13 +108,14 @@ export function createRevocation(deps: {
         const since = clock.monotonicMs();
         const standing = xid === nothingWritten ? { acknowledged: 0, pending: [] } : await barrier.wait(xid);
         if (standing.pending.length === 0) deps.onPropagated((clock.monotonicMs() - since) / 1_000);
-        const position = writePosition(root, { xid, storeEpoch: await epochNow(), userId });
-        return toReceipt(position, standing, quiet(), new Date(clock.wallMs()));
+        const storeEpoch = pending?.storeEpoch ?? (await epochNow());
+        const position = writePosition(root, { xid, storeEpoch, userId });
+        return toReceipt(position, standing, quiet(storeEpoch), new Date(clock.wallMs()));
       } catch (error) {
         if (!(error instanceof DatabaseUnavailable)) throw error;
         // The fact is committed, only who knows it cannot be asked: nobody vouches past the longest lease.
         const now = clock.wallMs();
-        const position = writePosition(root, { xid, storeEpoch: beat?.cursor()?.storeEpoch ?? '', userId });
+        const position = writePosition(root, { xid, storeEpoch: pending?.storeEpoch ?? '', userId });
         const unknown = { until: new Date(now + deps.leaseMs) };
         return toReceipt(position, { acknowledged: 0, pending: [] }, unknown, new Date(now));
       }
@@ -106,12 +125,14 @@ export function createRevocation(deps: {
       const position = readPosition(root, text);
       if (position === undefined) return undefined;
       const now = new Date(clock.wallMs());
-      const sameStore = position.storeEpoch.split('/')[0] === (await epochNow()).split('/')[0];
-      const standing =
-        position.xid === nothingWritten || !sameStore
-          ? { acknowledged: 0, pending: [] }
-          : await barrier.stand(position.xid);
-      return { receipt: toReceipt(text, standing, quiet(), now), userId: position.userId };
+      if (position.xid === nothingWritten) {
+        return { receipt: toReceipt(text, { acknowledged: 0, pending: [] }, null, now), userId: position.userId };
+      }
+      // Transactions of another store have nothing to do with those of this one.
+      const storeEpoch = await epochNow();
+      if (position.storeEpoch.split('/')[0] !== storeEpoch.split('/')[0]) return undefined;
+      const standing = await barrier.stand(position.xid);
+      return { receipt: toReceipt(text, standing, quiet(storeEpoch), now), userId: position.userId };
     },
   };
 }

@@ -32,7 +32,8 @@ export function createRevokeAll(deps: {
         reason: options.reason,
         actor: options.actor,
       };
-      const pending = await revocation.append(tx, all ? [...entries, whole] : entries);
+      const appended = await revocation.append(tx, all ? [...entries, whole] : entries);
+      const pending = appended ?? (await revocation.mark(tx));
       await audit.append(tx, options.origin, {
         type: 'session.revoked_all',
         actor: options.actor,
