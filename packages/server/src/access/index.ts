@@ -6,6 +6,8 @@
  *   issued before it are refused everywhere, refresh tokens go on and bring the new set.
  * - The last administrator stays.
  */
+
+export { claimsTooLarge, permissionsOf } from './access.rule.ts';
 export {
   type Access,
   type AccessRefusal,
@@ -14,4 +16,4 @@ export {
   createAccess,
   lastAdministrator,
 } from './access.ts';
-export { countOtherAdministrators, lockAdministrators, type RoleRow } from './roles.sql.ts';
+export { countOtherAdministrators, findRolesForGrant, lockAdministrators, type RoleRow } from './roles.sql.ts';

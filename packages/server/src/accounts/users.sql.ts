@@ -23,14 +23,17 @@ export interface UserRow {
 const columns = `id, email, email_key, email_verified, password_hash, first_name, last_name, roles, permissions, status,
   epoch, device_epoch, mfa_enabled, created_at, updated_at, last_login_at`;
 
+/** `for share`: the roles' permissions that are copied cannot change before the account is there to be changed with them. */
 const insert = statement<
   [string, string, string, boolean, string | null, string | null, string | null, readonly string[]],
   UserRow
 >(
   'users_insert',
-  `insert into users (id, email, email_key, email_verified, password_hash, first_name, last_name, roles, permissions)
+  `with granted as (
+     select permissions from roles where name = any ($8::text[]) order by name for share)
+   insert into users (id, email, email_key, email_verified, password_hash, first_name, last_name, roles, permissions)
    values ($1, $2, $3, $4, $5, $6, $7, $8::text[],
-     coalesce((select array_agg(distinct p order by p) from roles r, unnest(r.permissions) p where r.name = any ($8::text[])), '{}'))
+     coalesce((select array_agg(distinct p order by p) from granted g, unnest(g.permissions) p), '{}'))
    on conflict (email_key) do nothing
    returning ${columns}`,
 );

@@ -1,6 +1,14 @@
 /** What an operator does to accounts: create, disable, enable, revoke, verify. Each is one transaction with its audit event. */
 import type { Receipt } from '@auth-service/protocol';
-import { type Access, countOtherAdministrators, lastAdministrator, lockAdministrators } from '../access/index.ts';
+import {
+  type Access,
+  claimsTooLarge,
+  countOtherAdministrators,
+  findRolesForGrant,
+  lastAdministrator,
+  lockAdministrators,
+  permissionsOf,
+} from '../access/index.ts';
 import {
   canonicalEmail,
   countUsers,
@@ -60,6 +68,18 @@ const uuid = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
 const refused = (detail: string): { kind: 'refused'; detail: string } => ({ kind: 'refused', detail });
 const unknownUser = refused('There is no such user.');
 
+function rolesProblem(
+  wanted: readonly string[],
+  known: readonly { readonly name: string; readonly permissions: readonly string[] }[],
+): { kind: 'refused'; detail: string } | null {
+  const unknown = wanted.find((name) => !known.some((role) => role.name === name));
+  if (unknown !== undefined) return refused(`There is no role named ${unknown.slice(0, 64)}.`);
+  const held = known.filter((role) => wanted.includes(role.name));
+  return claimsTooLarge(wanted, permissionsOf(held))
+    ? refused("The user's roles and permissions would exceed 6 KiB in a token.")
+    : null;
+}
+
 export function createUsers(deps: {
   readonly db: Database;
   readonly clock: Clock;
@@ -85,12 +105,15 @@ export function createUsers(deps: {
     if (!address.ok) return refused(`${user.email.slice(0, 254)}: ${describeEmailProblem(address.problem)}`);
     const problems = checkPassword(user.password, { minLength: deps.passwordMinLength, email: address.email });
     if (problems.length > 0) return refused(problems.map((problem) => problem.detail).join(' '));
-    const known = await deps.access.list();
-    const unknown = user.roles.find((name) => !known.some((role) => role.name === name));
-    if (unknown !== undefined) return refused(`There is no role named ${unknown.slice(0, 64)}.`);
+    const roles = [...new Set(['user', ...user.roles])].toSorted();
+    const problem = rolesProblem(roles, await deps.access.list());
+    if (problem !== null) return problem;
     const hashed = await deps.passwords.hash(user.password);
     if (hashed.kind === 'overloaded') return refused('Too many passwords are being hashed; try again.');
-    const made = await db.transaction(async (tx) => {
+    return db.transaction(async (tx): Promise<Outcome<UserRow>> => {
+      // Once more, and held: a role may have gone or grown while the password was hashed.
+      const changed = rolesProblem(roles, await findRolesForGrant(tx, roles));
+      if (changed !== null) return changed;
       const row = await insertUser(tx, {
         id: deps.random.uuidv7(deps.clock.wallMs()),
         email: address.email,
@@ -99,9 +122,9 @@ export function createUsers(deps: {
         passwordHash: hashed.encoded,
         firstName: user.firstName ?? null,
         lastName: user.lastName ?? null,
-        roles: [...new Set(['user', ...user.roles])].toSorted(),
+        roles,
       });
-      if (row === undefined) return undefined;
+      if (row === undefined) return refused('An account with this address exists.');
       await audit.append(tx, by.origin, {
         type: 'user.created',
         actor: by.actor,
@@ -109,9 +132,8 @@ export function createUsers(deps: {
         outcome: 'success',
         detail: { roles: row.roles },
       });
-      return row;
+      return { kind: 'done', value: row };
     });
-    return made === undefined ? refused('An account with this address exists.') : { kind: 'done', value: made };
   }
 
   return {
