@@ -48,14 +48,15 @@ export function createBarrier(deps: {
   let reading = false;
   /** Acknowledgements by message: `incarnation/xid`. */
   const heard = new Set<string>();
-  /** Nodes that let one wait run out; nobody waits for them again until they are heard of. */
-  const silent = new Set<string>();
+  /** Nodes that let a wait run out, with the transaction that it was for; nobody waits for them until they have confirmed it. */
+  const silent = new Map<string, string>();
 
   async function readOnce(): Promise<void> {
     const batch = askers.slice(0, asksPerRead);
     askers = askers.slice(asksPerRead);
     try {
-      const leases = await listLiveLeases(db, [...new Set(batch.map((asker) => asker.xid))]);
+      const leases = await listLiveLeases(db, [...new Set([...batch.map((asker) => asker.xid), ...silent.values()])]);
+      forgetSilence(leases);
       for (const asker of batch) asker.resolve(leases);
     } catch (error) {
       for (const asker of batch) asker.reject(error);
@@ -66,6 +67,14 @@ export function createBarrier(deps: {
     reading = true;
     while (askers.length > 0) await readOnce();
     reading = false;
+  }
+
+  /** A node that has confirmed what it once missed is worth waiting for again; one without a lease is gone. */
+  function forgetSilence(leases: readonly LeaseRow[]): void {
+    for (const [incarnation, missed] of silent) {
+      const lease = leases.find((one) => one.incarnation === incarnation);
+      if (lease === undefined || lease.confirmed_xids.includes(missed)) silent.delete(incarnation);
+    }
   }
 
   function leasesFor(xid: string): Promise<readonly LeaseRow[]> {
@@ -98,7 +107,7 @@ export function createBarrier(deps: {
         const worthWaiting = standing.pending.some((lease) => !silent.has(lease.incarnation));
         if (!worthWaiting) return standing;
         if (clock.monotonicMs() + pause > until) {
-          for (const lease of standing.pending) silent.add(lease.incarnation);
+          for (const lease of standing.pending) silent.set(lease.incarnation, xid);
           return standing;
         }
         await deps.sleep(pause);
