@@ -71,13 +71,24 @@ async function roundOf(bench: Bench, { port, pid }: Side, traffic: Traffic, seen
   return result.answers / result.serverCpuSeconds;
 }
 
-async function compareWithBare(setting: Setting, workload: string, traffic: Traffic): Promise<Row> {
+async function compareWithBare(
+  setting: Setting,
+  workload: string,
+  traffic: Extract<Traffic, { kind: 'cycle' }>,
+): Promise<Row> {
   const { bench, service, sessions } = setting;
   const bare = bench.peer('bare-http.ts', { core: serverCore });
   const { port } = await bare.ask<{ port: number }>(await answerOf(service.port, sessions[0]?.accessToken ?? ''));
   const ours: JobResult[] = [];
   const limit: JobResult[] = [];
-  // A warm round of each: code is compiled, tokens are in the cache.
+  // Warm: each token has been verified once, and code is compiled.
+  await bench.load({
+    port: service.port,
+    traffic: { ...traffic, kind: 'once' },
+    connections,
+    seconds: 60,
+    warmUpSeconds: 0,
+  });
   await bench.load({ port: service.port, traffic, connections, seconds: 2, warmUpSeconds: 0 });
   await bench.load({ port, traffic, connections, seconds: 2, warmUpSeconds: 0 });
   const rounds = await interleave(bench.rounds, {
