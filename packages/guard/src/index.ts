@@ -7,7 +7,7 @@
 export { signCompact } from './compact.ts';
 export { createFreshness, type Freshness, type Moment } from './freshness.ts';
 export { createKeySet, type KeySet, type VerificationKey } from './keys.ts';
-export { createReplica, type Replica, type Replica as RevocationReplica } from './replica.ts';
+export { createReplica, type Replica } from './replica.ts';
 export {
   type Attempt,
   type Completion,
