@@ -66,8 +66,15 @@ export function createClientErrorHandler(
   };
 }
 
-/** For `CONNECT`, which Node hands over as a bare socket. */
-export function answerConnect(socket: Duplex, options: ClientErrorOptions): void {
+/** For `CONNECT`, which Node hands over as a bare socket: nobody else listens to its errors, and one unheard ends the process. */
+export function answerConnect(socket: TrackedSocket, options: ClientErrorOptions): void {
+  socket.on('error', () => socket.destroy());
+  const current = socket[currentResponse];
+  if (current !== undefined && !current.writableFinished) {
+    // Behind a request whose answer is not out: ours would be taken for it.
+    socket.destroy();
+    return;
+  }
   answerRaw(socket, 'method_not_allowed', options, ['Allow', '']);
 }
 

@@ -127,6 +127,30 @@ describe('the listener', () => {
     assert.match(await method('CONNECT', 'example.org:443'), /^HTTP\/1\.1 405 /);
   });
 
+  test('DOS-05 a client that asks for a tunnel and resets the connection ends nothing but that', async () => {
+    const unheard: unknown[] = [];
+    const hear = (error: unknown): void => void unheard.push(error);
+    process.on('uncaughtException', hear);
+    for (let round = 0; round < 100; round += 1) {
+      const socket = connect(server.port, '127.0.0.1');
+      socket.on('error', () => undefined);
+      const closed = once(socket, 'close');
+      await once(socket, 'connect');
+      socket.write(`CONNECT example.org:443 HTTP/1.1\r\nHost: a\r\n\r\n${'x'.repeat(round * 500)}`, () => {
+        setImmediate(() => socket.resetAndDestroy());
+      });
+      await closed;
+    }
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    process.off('uncaughtException', hear);
+    assert.deepEqual(unheard, []);
+  });
+
+  test('a tunnel that is asked for behind a request gets no answer in its place', async () => {
+    const received = await exchangeRaw(server.port, `${whole}CONNECT example.org:443 HTTP/1.1\r\nHost: a\r\n\r\n`);
+    assert.ok(received === '' || received.startsWith('HTTP/1.1 200 '), received.slice(0, 80));
+  });
+
   test('INP-11 only a path as the table has it is a route', async () => {
     const targets = ['http://a/api/bare', '*', '/x/../api/bare', '/api/./bare', '/api/bare#x', '//api/bare'];
     for (const target of targets) {
