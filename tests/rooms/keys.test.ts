@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { decodeProtectedHeader } from 'jose';
+import { Overloaded } from '../../packages/server/src/platform/http/index.ts';
 import { forEachStore } from '../support/stores.ts';
 import { login, openRooms, origin, register } from './rooms.ts';
 
@@ -61,6 +62,34 @@ forEachStore('signing keys', (makeDatabase) => {
     assert.equal((core.validate(refreshed.answer.access_token, {}) as { valid: boolean }).valid, true);
     assert.ok(!core.keys.jwks().body.includes(kid));
     assert.equal(await core.keys.revoke(kid, async () => undefined), false);
+    await rooms.stop();
+  });
+
+  test('KEY-04 while no key signs yet, nothing is changed for an answer that cannot be given: 503, and then it goes on', async () => {
+    const db = await makeDatabase();
+    // No grace: a refresh token that was used up for nothing would end the session.
+    const rooms = await openRooms(db, { name: 'a', variables: { REFRESH_REUSE_GRACE: '0' } });
+    const { core } = rooms;
+    const user = await register(core);
+    // Another node must hear of the successor before it signs.
+    await db.execute(
+      `insert into cluster_nodes (incarnation, name, version, started_at, beat_at, lease_until)
+       values (gen_random_uuid(), 'b', 'test', now(), now(), clock_timestamp() + interval '1 minute')`,
+    );
+    await core.keys.revoke(core.keys.active().kid, async () => undefined);
+    await assert.rejects(core.refresh(user.refresh_token, origin), Overloaded);
+    await assert.rejects(register(core), Overloaded);
+    await assert.rejects(login(core, user.email), Overloaded);
+    assert.equal((await core.sessions.list(user.user.id)).length, 1);
+    for (let round = 0; round < 100; round += 1) {
+      try {
+        core.keys.active();
+        break;
+      } catch {
+        await new Promise((resolve) => setTimeout(resolve, 100));
+      }
+    }
+    assert.equal((await core.refresh(user.refresh_token, origin)).kind, 'refreshed');
     await rooms.stop();
   });
 

@@ -9,6 +9,7 @@ import { createHash, createPrivateKey, createPublicKey, generateKeyPairSync, typ
 import type { KeySet, VerificationKey } from '@auth-service/guard';
 import type { SigningAlgorithm } from '@auth-service/protocol';
 import type { Database, Queryable } from '../platform/database/index.ts';
+import { Overloaded } from '../platform/http/index.ts';
 import type { Clock } from '../platform/time/index.ts';
 import {
   countLiveNodes,
@@ -70,7 +71,8 @@ export interface SigningKeys {
   list(): Promise<readonly KeyDescription[]>;
 }
 
-export class NoSigningKey extends Error {
+/** For the seconds between the end of the only key and its successor's beginning on several nodes: tell them to come again. */
+export class NoSigningKey extends Overloaded {
   override readonly name = 'NoSigningKey';
 }
 

@@ -96,6 +96,7 @@ export function createLogin(deps: LoginDeps): Login {
       await note(command, user, 'denied', 'email_not_verified');
       return refused('email_not_verified');
     }
+    issuer.assertReady();
     const hash = attempt.value.needsRehash ? await rehash(user, command.password) : user.password_hash;
     return begin(command, user, hash);
   };
@@ -135,6 +136,7 @@ export function createLogin(deps: LoginDeps): Login {
     });
     if (done === undefined) return refused('invalid_credentials');
     const { user, started } = done;
+    sessions.startedOne();
     sessions.counted(started.ended, 'limit');
     if (started.pending !== null) await revocation.settle(started.pending, user.id);
     const deviceToken = issueDeviceToken({

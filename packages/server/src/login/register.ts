@@ -54,6 +54,7 @@ export function createRegister(deps: RegisterDeps): Register {
     }
     if (!address.ok || errors.length > 0) return { kind: 'refused', code: 'validation_failed', errors };
 
+    deps.issuer.assertReady();
     const hashed = await deps.passwords.hash(command.password);
     if (hashed.kind === 'overloaded') return { kind: 'refused', code: 'overloaded' };
     const done = await db.transaction(async (tx) => {
@@ -80,6 +81,7 @@ export function createRegister(deps: RegisterDeps): Register {
     });
     if (deps.verificationRequired) return { kind: 'verification_sent' };
     if (done === null) return { kind: 'refused', code: 'email_taken' };
+    sessions.startedOne();
     return { kind: 'registered', answer: deps.issuer.issue(done) };
   };
 }

@@ -48,7 +48,7 @@ export interface Started {
 }
 
 export interface Sessions {
-  /** In the caller's transaction, which holds the user's row. */
+  /** In the caller's transaction, which holds the user's row. After its commit: `startedOne`. */
   start(tx: Queryable, session: NewSession): Promise<Started>;
   rotate(presented: Presented): Promise<RotatedRow | undefined>;
   standing(sessionId: string): Promise<(RotatedRow & { status: string; rotated_ms_ago: number | null }) | undefined>;
@@ -63,6 +63,8 @@ export interface Sessions {
     why: EndReason,
     actor: string,
   ): Promise<{ ended: readonly EndedRow[]; entries: readonly NewRevocation[] }>;
+  /** After the commit: counts a session that began. */
+  startedOne(): void;
   /** After the commit: counts what ended. */
   counted(ended: readonly EndedRow[], reason: EndReason): void;
   find(userId: string, sessionId: string): Promise<SessionRow | undefined>;
@@ -123,7 +125,6 @@ export function createSessions(deps: {
         tx,
         ended.map((one) => entryOf(one, 'session_limit', 'system')),
       );
-      deps.onStarted();
       return { row, pending, ended };
     },
 
@@ -170,6 +171,8 @@ export function createSessions(deps: {
       const ended = await deleteSessionsByUser(tx, userId, keep);
       return { ended, entries: ended.map((row) => entryOf(row, why, actor)) };
     },
+
+    startedOne: () => deps.onStarted(),
 
     counted(ended, reason) {
       for (const row of ended) deps.onEnded(reason, row.age_seconds);

@@ -16,12 +16,14 @@ export interface IssuedFor {
     readonly amr: readonly string[];
     readonly acr: 'aal1' | 'aal2';
     readonly refresh_expires_in: number;
-    /** Seconds to the session's absolute end: no access token outlives it. */
+    /** Seconds to the session's absolute end. No access token outlives it, nor the end for want of use. */
     readonly ends_in: number;
   };
 }
 
 export interface TokenIssuer {
+  /** Throws when nothing could be issued now: asked before anything is changed for the sake of an answer. */
+  assertReady(): void;
   issue(what: IssuedFor): TokenAnswer;
 }
 
@@ -40,12 +42,14 @@ export function createTokenIssuer(deps: {
 }): TokenIssuer {
   const { keys, root, clock, random } = deps;
   return {
+    assertReady: () => void keys.active(),
     issue({ user, session }) {
       const key = keys.active();
       const nowMs = clock.wallMs();
       const now = Math.floor(nowMs / 1_000);
       const [byte = 0] = random.bytes(1);
-      const full = Math.min(deps.accessTtlSeconds, Math.floor(session.ends_in));
+      const ends = Math.min(session.ends_in, session.refresh_expires_in);
+      const full = Math.min(deps.accessTtlSeconds, Math.floor(ends));
       const life = Math.max(1, Math.round(full * (1 - (lifeJitter * byte) / 255)));
       const claims: AccessTokenClaims = {
         iss: deps.issuer,

@@ -32,6 +32,7 @@ export function createRefresh(deps: {
   return async (text, origin) => {
     const token = readRefreshToken(root, text);
     if (token === undefined) return invalid;
+    issuer.assertReady();
     const rotated = await sessions.rotate(token);
     if (rotated !== undefined) return answerFor(rotated);
 

@@ -239,7 +239,7 @@ describe('what happens to a request', () => {
   });
 
   test('a store that is away, and a route that takes too long, are 503 with when to come back', async () => {
-    for (const how of ['store', 'hang']) {
+    for (const how of ['moment', 'store', 'hang']) {
       const response = await send(`/fail/${how}`);
       assert.equal((await problemOf(response)).code, 'overloaded');
       assert.equal(response.headers.get('retry-after'), '1');

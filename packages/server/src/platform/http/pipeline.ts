@@ -13,7 +13,7 @@ import { type BodyRead, bodyHeaders, isJsonContentType, readBody } from './body.
 import type { Exchange, Wire } from './exchange.ts';
 import { parseJson } from './json.ts';
 import type { HttpOptions } from './options.ts';
-import { type FieldError, type Refusal, type RequestContext, type RouteAnswer, refusal } from './route.ts';
+import { type FieldError, Overloaded, type Refusal, type RequestContext, type RouteAnswer, refusal } from './route.ts';
 import type { CompiledRoute, PathEntry } from './route-table.ts';
 
 /** Text of an answer by its schema; `undefined` where the status has no schema. */
@@ -170,8 +170,8 @@ export function createPipeline(options: HttpOptions, wire: Wire): Pipeline {
     } else if (error instanceof DatabaseUnavailable) {
       options.log.warn({ ...fields, reason: error.reason }, 'refused a request: the store is unavailable');
       wire.refuse(exchange, refusal('overloaded', { retryAfterSeconds: 1 }));
-    } else if (error instanceof DeadlinePassed) {
-      options.log.warn(fields, 'refused a request: its deadline passed');
+    } else if (error instanceof DeadlinePassed || error instanceof Overloaded) {
+      options.log.warn(fields, 'refused a request: its deadline passed, or what it needs is not there for a moment');
       wire.refuse(exchange, refusal('overloaded', { retryAfterSeconds: 1 }));
     } else {
       options.log.error(fields, 'a request failed');

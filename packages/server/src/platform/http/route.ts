@@ -91,6 +91,11 @@ export const refusal = (code: ErrorCode, options: RefusalOptions = {}): Refusal 
   ...options,
 });
 
+/** Thrown by what cannot work for a moment, before it has changed anything: answered as 503 `overloaded`. */
+export class Overloaded extends Error {
+  override readonly name: string = 'Overloaded';
+}
+
 /** One kind of answer, for the serialiser and the reference. */
 export interface AnswerSpec {
   readonly description: string;

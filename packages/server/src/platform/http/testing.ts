@@ -3,7 +3,15 @@ import { randomUUID } from 'node:crypto';
 import { connect, type Socket } from 'node:net';
 import { Type } from '@auth-service/protocol';
 import { DatabaseUnavailable } from '../database/database.ts';
-import { createHttp, defineRoute, type HttpOptions, type HttpService, type RouteDefinition, refusal } from './index.ts';
+import {
+  createHttp,
+  defineRoute,
+  type HttpOptions,
+  type HttpService,
+  Overloaded,
+  type RouteDefinition,
+  refusal,
+} from './index.ts';
 
 const name = Type.String({ maxLength: 20, pattern: '^[^\\u0000-\\u001f\\u007f]*$' });
 
@@ -78,6 +86,7 @@ export function sampleRoutes(calls: string[] = []): RouteDefinition[] {
       summary: 'Fails',
       params: Type.Object({ how: Type.String() }),
       handle: async ({ params }) => {
+        if (params.how === 'moment') throw new Overloaded('not for a moment');
         if (params.how === 'store') throw new DatabaseUnavailable('away');
         if (params.how === 'undeclared') return { status: 299 };
         if (params.how === 'hang') return new Promise(() => {});

@@ -1,0 +1,45 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { decodeJwt } from 'jose';
+import { createSessions } from '../../packages/server/src/sessions/index.ts';
+import { forEachStore } from '../support/stores.ts';
+import { openRooms, origin, register } from './rooms.ts';
+
+forEachStore('sessions', (makeDatabase) => {
+  test('a session that was rolled back, or begun twice by a transaction that was run again, is not counted', async () => {
+    const db = await makeDatabase();
+    const { core, stop } = await openRooms(db);
+    const { user } = await register(core);
+    let started = 0;
+    const { clock, random, audit, revocation } = core;
+    const sessions = createSessions({
+      ...{ db, clock, random, audit, revocation },
+      limits: { idleTtlSeconds: 60, maxAgeSeconds: 60, maxPerUser: 5 },
+      onStarted: () => {
+        started += 1;
+      },
+      onEnded: () => undefined,
+    });
+    const begin = db.transaction(async (tx) => {
+      await sessions.start(tx, { userId: user.id, amr: ['pwd'], acr: 'aal1', origin });
+      throw new Error('rolled back');
+    });
+    await assert.rejects(begin, /rolled back/);
+    assert.equal(started, 0);
+    await stop();
+  });
+
+  test('SES-04 no access token outlives the idle end of its session', async () => {
+    const variables = { SESSION_IDLE_TTL: '60', TOKEN_TTL: '3600' };
+    const { core, stop } = await openRooms(await makeDatabase(), { variables });
+    const first = await register(core);
+    const refreshed = await core.refresh(first.refresh_token, origin);
+    assert.ok(refreshed.kind === 'refreshed');
+    for (const answer of [first, refreshed.answer]) {
+      const { exp = 0, iat = 0 } = decodeJwt(answer.access_token);
+      assert.ok(exp - iat <= 60 && exp - iat > 50, `lives ${exp - iat} s`);
+      assert.equal(answer.expires_in, exp - iat);
+    }
+    await stop();
+  });
+});
