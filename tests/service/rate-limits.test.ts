@@ -93,6 +93,12 @@ describe('rate limits (untrusted peers)', () => {
     }
   });
 
+  test('BRW-05 a stranger cannot make the service speak of https', async () => {
+    const headers = { 'X-Forwarded-For': '203.0.113.9', 'X-Forwarded-Proto': 'https' };
+    const answer = await service.api.get('/health/live', { headers });
+    assert.equal(answer.headers['strict-transport-security'], undefined);
+  });
+
   test('LOG-01 the service ends with 0 and says no secret', async () => {
     assert.equal(await service.halt(), 0);
     assertQuiet(service);
@@ -141,6 +147,14 @@ describe('rate limits (behind proxies)', () => {
     const { access_token: token } = made.body as { access_token: string };
     const answer = await service.api.get('/api/auth/me', { token, headers });
     assert.equal((answer.body as { session: { ip: string } }).session.ip, '203.0.113.9');
+  });
+
+  test('BRW-05 Strict-Transport-Security is sent when a trusted proxy says that the client came by https', async () => {
+    const headers = { 'X-Forwarded-For': '203.0.113.9', 'X-Forwarded-Proto': 'https' };
+    const answer = await service.api.get('/health/live', { headers });
+    assert.match(answer.headers['strict-transport-security'] ?? '', /^max-age=\d{8,}; includeSubDomains/);
+    const plain = await service.api.get('/health/live', { headers: { ...headers, 'X-Forwarded-Proto': 'http' } });
+    assert.equal(plain.headers['strict-transport-security'], undefined);
   });
 
   test('metrics and status stay closed to what was forwarded for a public client', async () => {
