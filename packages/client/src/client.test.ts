@@ -53,6 +53,34 @@ function storageWith(stored: StoredTokens | null) {
 const expiring: StoredTokens = { access_token: 'access-0', refresh_token: 'refresh-0', expires_at: 1_000 };
 
 describe('the client', () => {
+  test('a refresh that is answered after a login as somebody else does not take their place', async () => {
+    const late = Promise.withResolvers<void>();
+    const service = fakeService((call) => ({
+      status: 200,
+      body: call.path.endsWith('/login') ? tokens(7) : tokens(1),
+    }));
+    const slow: typeof fetch = async (input, init) => {
+      const answer = await service.fetch(input, init);
+      if (String(input).endsWith('/refresh-token')) await late.promise;
+      return answer;
+    };
+    const storage = storageWith(expiring);
+    const client = createClient({ baseUrl: 'http://auth.test', fetch: slow, storage, now: () => 1_000 });
+    const refreshing = client.accessToken();
+    await client.login({ email: 'grace@example.org', password: 'correct horse battery' });
+    late.resolve();
+    assert.equal(await refreshing, 'access-7');
+    assert.equal(storage.held.value?.refresh_token, 'refresh-7');
+  });
+
+  test('a 401 that is not the word of the service on the refresh token logs nobody out', async () => {
+    const service = fakeService(() => ({ status: 401, body: { code: 'proxy_says_no' } }));
+    const storage = storageWith(expiring);
+    const client = createClient({ baseUrl: 'http://auth.test', fetch: service.fetch, storage, now: () => 1_000 });
+    await assert.rejects(client.accessToken(), AuthError);
+    assert.equal(storage.held.value?.refresh_token, 'refresh-0');
+  });
+
   test('refreshes once, however many calls need it at once', async () => {
     const service = fakeService((call) =>
       call.path.endsWith('/refresh-token') ? { status: 200, body: tokens(1) } : { status: 200, body: { sessions: [] } },

@@ -104,15 +104,19 @@ export function createClient(options: ClientOptions): AuthClient {
   }
 
   async function refresh(stored: StoredTokens): Promise<string | null> {
+    let answer: TokenAnswer | null;
     try {
-      const answer = (await send('POST', '/refresh-token', { refresh_token: stored.refresh_token })) as TokenAnswer;
-      await keep(answer);
-      return answer.access_token;
+      answer = (await send('POST', '/refresh-token', { refresh_token: stored.refresh_token })) as TokenAnswer;
     } catch (error) {
-      if (!(error instanceof AuthError) || error.status !== 401) throw error;
-      await storage.save(null);
-      return null;
+      if (!(error instanceof AuthError) || !endedSessionCodes.has(error.code)) throw error;
+      answer = null;
     }
+    // Somebody logged out, or logged in as somebody else, meanwhile: what is stored now counts, not the answer.
+    const current = await storage.load();
+    if (current?.refresh_token !== stored.refresh_token) return current?.access_token ?? null;
+    if (answer === null) await storage.save(null);
+    else await keep(answer);
+    return answer?.access_token ?? null;
   }
 
   function refreshOnce(stored: StoredTokens): Promise<string | null> {
@@ -178,6 +182,7 @@ export function createClient(options: ClientOptions): AuthClient {
   };
 }
 
+const endedSessionCodes: ReadonlySet<string> = new Set(['invalid_refresh_token', 'refresh_token_reused']);
 const endedTokenCodes: ReadonlySet<string> = new Set(['token_expired', 'token_revoked', 'invalid_token']);
 
 function memoryStorage(): TokenStorage {
