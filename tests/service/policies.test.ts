@@ -204,9 +204,11 @@ onEachStore('command line', (service) => {
       assert.equal(ended.code, 0, `${args.join(' ')}: ${ended.stdout} ${ended.stderr}`);
       const list = (JSON.parse(ended.stdout) as Record<string, unknown[]>)[member];
       assert.ok(Array.isArray(list) && list.length > 0, ended.stdout);
+      // How a listing looks does not depend on the store.
+      if (service().store === 'postgres') continue;
       const plain = await cli(...args);
       assert.equal(plain.code, 0);
-      assert.ok(plain.stdout.trim().split('\n').length >= 1);
+      assert.notEqual(plain.stdout.trim(), '');
     }
     const openapi = await cli('openapi');
     const served = await service().api.document();
