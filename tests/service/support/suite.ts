@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { after, before, describe, test } from 'node:test';
 import type { TokenAnswer } from '../../../packages/protocol/src/index.ts';
-import { type Answer, receiptOf, tokensOf, type Verdict, verdictOf } from '../../support/http.ts';
+import { type Answer, tokensOf, type Verdict, verdictOf } from '../../support/http.ts';
 import { type Env, type RunningService, type StoreKind, startService, storeKinds } from '../../support/service.ts';
 
 export interface SuiteOptions {
@@ -96,12 +96,6 @@ export async function validate(
 export async function worth(service: RunningService, token: string): Promise<string> {
   const verdict = await validate(service, token);
   return verdict.valid ? 'valid' : (verdict.reason ?? 'no reason');
-}
-
-export async function endedEverywhere(answer: Answer): Promise<void> {
-  const receipt = receiptOf(answer);
-  assert.equal(receipt.revoked, true);
-  assert.equal(receipt.effective_everywhere, true);
 }
 
 /** Claims of a token, read without verifying. */
