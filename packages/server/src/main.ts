@@ -1,12 +1,8 @@
-#!/usr/bin/env node
 /** The program `auth-service`: the process's environment, signals and exit codes. Nothing else touches `process`. */
-import { enableCompileCache } from 'node:module';
-
-// Types are stripped and code is compiled once a version, not once a start.
-enableCompileCache();
-
-const { run } = await import('./program.ts');
-const { readTextFile, thisMachine } = await import('./this-machine.ts');
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
+import { run } from './program.ts';
+import { readTextFile, thisMachine } from './this-machine.ts';
 
 process.exitCode = await run({
   words: process.argv.slice(2),
@@ -28,4 +24,8 @@ process.exitCode = await run({
     process.on('unhandledRejection', (error) => listener(error));
   },
   exit: (code) => process.exit(code),
+  collectGarbage: () => {
+    setFlagsFromString('--expose-gc');
+    runInNewContext('gc')({ type: 'major', flavor: 'last-resort' });
+  },
 });

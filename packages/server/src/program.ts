@@ -29,6 +29,8 @@ export interface ProgramHost {
   readonly onSignal: (listener: (signal: string) => void) => void;
   readonly onFailure: (listener: (error: unknown) => void) => void;
   readonly exit: (code: number) => void;
+  /** Gives memory that nothing holds back to the system. */
+  readonly collectGarbage: () => void;
 }
 
 /** Answers the exit code; for `start`, once the service has ended. */

@@ -10,6 +10,7 @@ import { version } from './version.ts';
 
 /** Signals this close together are one: a terminal's Ctrl-C under npm arrives twice. */
 const sameSignalMs = 1_000;
+const settledAfterMs = 1_000;
 
 export async function runService(host: ProgramHost, settings: Settings, warnings: readonly string[]): Promise<number> {
   const log = createLog({ level: settings.logLevel, format: settings.logFormat, destination: host.terminal.stdout });
@@ -55,7 +56,10 @@ export async function runService(host: ProgramHost, settings: Settings, warnings
         log.info({}, 'the embedded store serves one small node; set DATABASE_URL for PostgreSQL');
       }
     }
+    // What loading left behind is a quarter of the memory that an idle service would go on holding.
+    const settled = setTimeout(host.collectGarbage, settledAfterMs);
     code = await ended.promise;
+    clearTimeout(settled);
   } catch (error) {
     const known = describeStartFailure(error, settings);
     if (known === undefined) log.error({ error }, 'the service could not start');

@@ -48,17 +48,23 @@ export function createValidateFast(verifier: Verifier): FastPath {
     method: 'POST',
     path: '/api/auth/validate-token',
     take(exchange) {
-      const { headers } = exchange.request;
-      const length = headers['content-length'];
-      if (headers['content-type'] !== 'application/json' || length === undefined || length === '0') return false;
-      if (headers['content-encoding'] !== undefined || headers['transfer-encoding'] !== undefined) return false;
-      if (!(Number(length) <= bodyBytesMax)) return false;
+      if (exchange.contentLength > bodyBytesMax) return false;
       readBody(exchange.request, bodyBytesMax, (read) => {
-        if (read.kind === 'whole') answer(verifier, exchange, read.bytes);
+        if (read.kind === 'whole') answerOrFallBack(verifier, exchange, read.bytes);
       });
       return true;
     },
   };
+}
+
+/** What fails here fails on the full path as well, and is answered there. */
+function answerOrFallBack(verifier: Verifier, exchange: FastExchange, bytes: Buffer): void {
+  try {
+    answer(verifier, exchange, bytes);
+  } catch (error) {
+    if (exchange.response.headersSent) throw error;
+    exchange.fallBack(bytes);
+  }
 }
 
 function answer(verifier: Verifier, exchange: FastExchange, bytes: Buffer): void {

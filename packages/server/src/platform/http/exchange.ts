@@ -7,6 +7,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { bodyHeaders } from './body.ts';
 import { answeredRaw, type TrackedResponse } from './client-errors.ts';
 import { createCors } from './cors.ts';
+import type { FastHeaders } from './fast-headers.ts';
 import { defaultLimits, type HttpLimits, type HttpOptions } from './options.ts';
 import { makeProblem } from './problem.ts';
 import type { Client, Refusal } from './route.ts';
@@ -31,6 +32,8 @@ export interface Exchange {
   /** Flat headers that this answer carries whatever it will be: cross-origin and rate-limit ones. */
   extra: readonly string[];
   answered: boolean;
+  /** The trace that the client's request belongs to, as sent. */
+  readonly traceparent: string | undefined;
   /** The client waits for `100 Continue` before it sends its body. */
   readonly expectsContinue: boolean;
 }
@@ -39,6 +42,8 @@ export interface Wire {
   readonly limits: HttpLimits;
   readonly cors: ReturnType<typeof createCors>;
   open(request: IncomingMessage, response: ServerResponse): Exchange;
+  /** The same for a fast path, of what one pass over the raw headers has found. */
+  openFast(request: IncomingMessage, response: ServerResponse, sent: FastHeaders): Exchange;
   /** The base headers with the request id, flat, for a fast path. */
   fastHeaders(exchange: Exchange): readonly string[];
   client(exchange: Exchange): Client;
@@ -82,7 +87,28 @@ export function createWire(options: HttpOptions, isClosing: () => boolean): Wire
       route: 'unknown',
       extra: cors.headersFor(headers.origin),
       answered: false,
+      traceparent: headers['traceparent']?.toString(),
       expectsContinue: (request as MarkedRequest)[expectsContinue] === true,
+    };
+  };
+
+  const openFast: Wire['openFast'] = (request, response, sent) => {
+    const { socket } = request;
+    const peer = socket.remoteAddress ?? '';
+    const isSecure = 'encrypted' in socket || (sent.isForwarded && options.trustedHttps(peer, request.headers));
+    const id = sent.requestId;
+    return {
+      request,
+      response,
+      requestId: id !== undefined && saneRequestId.test(id) ? id : options.newRequestId(),
+      peer,
+      base: isSecure ? secure : plain,
+      startedMs: options.monotonicMs(),
+      route: 'unknown',
+      extra: [],
+      answered: false,
+      traceparent: sent.traceparent,
+      expectsContinue: false,
     };
   };
 
@@ -103,7 +129,7 @@ export function createWire(options: HttpOptions, isClosing: () => boolean): Wire
       status,
       seconds,
       exchange.requestId,
-      exchange.request.headers['traceparent']?.toString(),
+      exchange.traceparent,
     );
   };
 
@@ -128,6 +154,7 @@ export function createWire(options: HttpOptions, isClosing: () => boolean): Wire
     limits,
     cors,
     open,
+    openFast,
     client,
     send,
     fastHeaders: (exchange) => [...exchange.base.all, 'X-Request-Id', exchange.requestId],

@@ -45,6 +45,8 @@ export interface FastPath {
 export interface FastExchange {
   readonly request: IncomingMessage;
   readonly response: ServerResponse;
+  /** The body is JSON by its type, not encoded, and so many bytes long. */
+  readonly contentLength: number;
   /** Flat; they hold the request id, and are sent with the answer, whatever that is. */
   readonly headers: readonly string[];
   /** Counts the answer, once it is on its way. */

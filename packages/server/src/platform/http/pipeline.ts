@@ -201,7 +201,7 @@ function flatten(headers: Readonly<Record<string, string>> | undefined): string[
 }
 
 /** Headers that may come once: of two, one reader takes the first and another the last. */
-export function formOf(request: IncomingMessage, wire: Wire): Refusal | undefined {
+function formOf(request: IncomingMessage, wire: Wire): Refusal | undefined {
   const { rawHeaders } = request;
   if ((request.url ?? '').length > wire.limits.urlBytes) return refusal('uri_too_long');
   if (rawHeaders.length > wire.limits.headerCount * 2) return refusal('headers_too_large');

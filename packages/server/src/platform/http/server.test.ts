@@ -347,13 +347,14 @@ describe('the fast path', () => {
       fastPath: {
         method: 'POST',
         path: '/api/echo',
-        take: ({ request, response, headers, answered, fallBack }) => {
-          if (request.headers['content-type'] !== 'application/json') return false;
+        take: (exchange) => {
+          const { request, response, headers } = exchange;
+          assert.equal(request.headers['content-type'], 'application/json');
           readBody(request, 1024, (read) => {
             if (read.kind !== 'whole') return;
-            if (read.bytes.toString() !== '{}') return fallBack(read.bytes);
+            if (read.bytes.toString() !== '{}') return exchange.fallBack(read.bytes);
             response.writeHead(200, [...headers, 'Content-Length', '4']).end('fast');
-            answered(200);
+            exchange.answered(200);
           });
           return true;
         },

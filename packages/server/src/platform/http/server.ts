@@ -18,8 +18,9 @@ import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest }
 import { giveBack } from './body.ts';
 import { answerConnect, createClientErrorHandler, currentResponse, type TrackedSocket } from './client-errors.ts';
 import { createWire, type Exchange, expectsContinue, type Wire } from './exchange.ts';
-import type { HttpOptions } from './options.ts';
-import { createPipeline, formOf, type Pipeline, type Serialise } from './pipeline.ts';
+import { readFastHeaders } from './fast-headers.ts';
+import type { FastExchange, HttpOptions } from './options.ts';
+import { createPipeline, type Pipeline, type Serialise } from './pipeline.ts';
 import { type CompiledRoute, compileRoutes, type PathEntry } from './route-table.ts';
 import { readTlsPair, type TlsFiles, tlsMinVersion, watchTlsPair } from './tls.ts';
 import { makeAjv } from './validation.ts';
@@ -182,22 +183,52 @@ function takeFastPath(
 ): boolean {
   const { fastPath } = options;
   if (fastPath === undefined || request.url !== fastPath.path || request.method !== fastPath.method) return false;
-  // What an origin may read is the full path's business.
-  if (request.headers.origin !== undefined) return false;
-  if (formOf(request, wire) !== undefined) return false;
-  const exchange: Exchange = wire.open(request, response);
-  if (exchange.expectsContinue) return false;
+  const sent = readFastHeaders(request.rawHeaders, wire.limits.headerCount);
+  if (sent === undefined || (request as ExpectingRequest)[expectsContinue] === true) return false;
+  const exchange = wire.openFast(request, response, sent);
   exchange.route = fastPath.path;
-  return fastPath.take({
-    request,
-    response,
-    headers: wire.fastHeaders(exchange),
-    answered: (status) => wire.count(exchange, status),
-    fallBack: (bytes) => {
-      giveBack(request, bytes);
-      fullPath(request, response);
-    },
-  });
+  return fastPath.take(new Offered(exchange, sent.contentLength, wire, fullPath));
+}
+
+interface ExpectingRequest {
+  [expectsContinue]?: boolean;
+}
+
+/** A class, so that what every request brings is a few fields and no functions. */
+class Offered implements FastExchange {
+  readonly contentLength: number;
+  readonly #exchange: Exchange;
+  readonly #wire: Wire;
+  readonly #fullPath: HttpService['nodeHandler'];
+
+  constructor(exchange: Exchange, contentLength: number, wire: Wire, fullPath: HttpService['nodeHandler']) {
+    this.#exchange = exchange;
+    this.contentLength = contentLength;
+    this.#wire = wire;
+    this.#fullPath = fullPath;
+  }
+
+  get request(): IncomingMessage {
+    return this.#exchange.request;
+  }
+
+  get response(): ServerResponse {
+    return this.#exchange.response;
+  }
+
+  get headers(): readonly string[] {
+    return this.#wire.fastHeaders(this.#exchange);
+  }
+
+  answered(status: number): void {
+    this.#wire.count(this.#exchange, status);
+  }
+
+  fallBack(bytes: Buffer): void {
+    const { request, response } = this.#exchange;
+    giveBack(request, bytes);
+    this.#fullPath(request, response);
+  }
 }
 
 interface Listener {

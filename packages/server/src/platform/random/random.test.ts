@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { createRandom, createSeededRandom, systemRandom } from './index.ts';
+import { pooled } from './random.ts';
 
 const shape = /^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/;
 
@@ -44,4 +45,20 @@ test('a seed repeats its bytes and ids, another seed has others', () => {
   assert.notDeepEqual(draw('a'), draw('b'));
   const [first, second] = draw('a');
   assert.notEqual(first, second);
+});
+
+test('pooled bytes are handed out once, in order, and wiped where they were', () => {
+  const sources: Buffer[] = [];
+  const bytes = pooled((count) => {
+    const made = Buffer.alloc(count, sources.length + 1);
+    sources.push(made);
+    return made;
+  });
+  const taken = Array.from({ length: 129 }, () => bytes(32));
+  assert.equal(sources.length, 2);
+  assert.ok(taken.slice(0, 128).every((one) => one.every((byte) => byte === 1)));
+  assert.ok(taken[128]?.every((byte) => byte === 2));
+  assert.ok(sources[0]?.every((byte) => byte === 0));
+  assert.equal(bytes(65).length, 65);
+  assert.equal(sources.length, 3);
 });
