@@ -153,6 +153,33 @@ describe('growing and sweeping', () => {
     check((number) => number % 2 === 1);
     assert.ok(replica.bytes() < full * 0.7, 'memory goes with the entries');
     assert.equal(replica.sweep(1_000 + leewaySecondsMax + 1), 0);
+    assert.equal(replica.sweep(2_000 + leewaySecondsMax + 1), count / 2);
+    assert.ok(replica.bytes() < 10_000, `${replica.bytes()} bytes are left of nothing`);
+  });
+
+  test('shards that grow, shrink and go in any order keep what is theirs', () => {
+    const steps = fc.array(fc.record({ add: fc.nat(3_000), expires: fc.integer({ min: 1, max: 9 }) }), {
+      maxLength: 8,
+    });
+    const check = fc.property(steps, (rounds) => {
+      const replica = createReplica({ hashKey });
+      let next = 0;
+      const live = new Map<number, number>();
+      rounds.forEach(({ add, expires }, round) => {
+        for (const end = next + add; next < end; next += 1) {
+          const expiresAt = (round + expires) * 1_000 - (next % 3);
+          replica.apply(entry('session', uuidOf(next), expiresAt));
+          live.set(next, expiresAt);
+        }
+        replica.sweep(round * 1_000 + leewaySecondsMax + 1);
+        for (const [number, expiresAt] of live) if (expiresAt <= round * 1_000) live.delete(number);
+        assert.equal(replica.live(), live.size);
+        for (let number = 0; number < next; number += 1) {
+          assert.equal(replica.covers('session', uuidOf(number)), live.has(number));
+        }
+      });
+    });
+    fc.assert(check, { numRuns: 25, seed });
   });
 
   test('an entry stays as long as any leeway may accept its token', () => {

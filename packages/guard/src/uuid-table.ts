@@ -2,10 +2,11 @@
  * A table from UUIDs to an expiry and, for users, an epoch: what the replica holds for each kind, without an object per entry.
  *
  * 256 shards grow, shrink and are swept one at a time, so no step is long. A shard keeps its records densely in one typed array
- * (16 bytes id, 4 expiry, 8 epoch where wanted) and finds them by open addressing: one byte of hash a slot, so that what is not
- * there is known from few and near bytes, and the record's place. Ids are compared whole: no false positives. The hash is keyed
- * (HalfSipHash-1-3), so nobody can choose ids that collide.
+ * (16 bytes id, 4 expiry, 8 epoch where wanted) and finds them by open addressing: one byte of hash a slot (`tag-arena.ts`), so
+ * that what is not there is known from few and near bytes, and the record's place. Ids are compared whole: no false positives.
+ * The hash is keyed (HalfSipHash-1-3), so nobody can choose ids that collide.
  */
+import { createTagArena } from './tag-arena.ts';
 
 export interface UuidTable {
   /** Adds a record or raises what is there: both values combine as maximum. Answers whether anything changed. */
@@ -21,8 +22,7 @@ export interface UuidTable {
 }
 
 interface Shard {
-  /** A byte of the hash of what is in the slot; 0 where nothing is. */
-  tags: Uint8Array;
+  readonly number: number;
   /** Where the record is, in a slot whose tag is not 0. */
   places: Int32Array;
   data: Int32Array;
@@ -50,21 +50,25 @@ export function createUuidTable(options: { readonly withEpochs: boolean; readonl
   const stride = options.withEpochs ? 7 : 5;
   const shards = Array.from({ length: shardCount }, (): Shard | undefined => undefined);
   const hash = createHash(options.hashKey);
+  const arena = createTagArena(shardCount);
   let total = 0;
   // Where the last `locate` stopped, kept here so that a look-up allocates nothing.
   let slot = 0;
 
-  /** The record's place or -1; leaves the slot where it is, or belongs, in `slot`. The hash has run over the id. */
-  function locate(shard: Shard, id: Int32Array): number {
-    const { tags } = shard;
-    const mask = tags.length - 1;
+  /** The record's place in its shard or -1; leaves the slot where it is, or belongs, in `slot`. The hash has run over the id. */
+  function locate(number: number, id: Int32Array): number {
+    const mask = arena.masks[number] ?? -1;
+    if (mask === -1) return -1;
+    const { tags } = arena;
+    const start = arena.starts[number] ?? 0;
     const wanted = tagOf(hash.high());
     for (slot = hash.low() & mask; ; slot = (slot + 1) & mask) {
-      const tag = tags[slot];
+      const tag = tags[start + slot];
       if (tag === 0) return -1;
       if (tag === wanted) {
-        const place = shard.places[slot] ?? 0;
-        if (isAt(shard.data, place * stride, id)) return place;
+        const shard = shards[number];
+        const place = shard?.places[slot] ?? 0;
+        if (shard !== undefined && isAt(shard.data, place * stride, id)) return place;
       }
     }
   }
@@ -80,26 +84,28 @@ export function createUuidTable(options: { readonly withEpochs: boolean; readonl
   }
 
   function resizeIndex(shard: Shard, slots: number): void {
-    shard.tags = new Uint8Array(slots);
+    arena.reserve(shard.number, slots);
     shard.places = new Int32Array(slots);
+    const { tags } = arena;
+    const start = arena.starts[shard.number] ?? 0;
     const mask = slots - 1;
     const id = new Int32Array(4);
     for (let place = 0; place < shard.size; place += 1) {
       for (let part = 0; part < 4; part += 1) id[part] = shard.data[place * stride + part] ?? 0;
       hash.run(id);
       let at = hash.low() & mask;
-      while (shard.tags[at] !== 0) at = (at + 1) & mask;
-      shard.tags[at] = tagOf(hash.high());
+      while (tags[start + at] !== 0) at = (at + 1) & mask;
+      tags[start + at] = tagOf(hash.high());
       shard.places[at] = place;
     }
   }
 
   function append(shard: Shard, id: Int32Array, expiresAt: number, minEpoch: number): void {
     if (shard.size === recordsPerShardMax) throw new RangeError('the revocation replica is full');
-    if (isFull(shard.size + 1, shard.tags.length)) {
-      resizeIndex(shard, shard.tags.length * 2);
+    if (isFull(shard.size + 1, shard.places.length)) {
+      resizeIndex(shard, Math.max(slotsMin, shard.places.length * 2));
       hash.run(id);
-      locate(shard, id);
+      locate(shard.number, id);
     }
     if ((shard.size + 1) * stride > shard.data.length) {
       const data = new Int32Array(Math.ceil(shard.size * dataGrowth + 1) * stride);
@@ -110,7 +116,7 @@ export function createUuidTable(options: { readonly withEpochs: boolean; readonl
     shard.data.set(id, at);
     shard.data[at + 4] = expiresAt | 0;
     writeEpoch(shard.data, at, minEpoch);
-    shard.tags[slot] = tagOf(hash.high());
+    arena.tags[(arena.starts[shard.number] ?? 0) + slot] = tagOf(hash.high());
     shard.places[slot] = shard.size;
     shard.size += 1;
     shard.soonest = Math.min(shard.soonest, expiresAt);
@@ -123,10 +129,10 @@ export function createUuidTable(options: { readonly withEpochs: boolean; readonl
       const number = shardOf(hash.high());
       let shard = shards[number];
       if (shard === undefined) {
-        shard = newShard(stride);
+        shard = newShard(number, stride);
         shards[number] = shard;
       }
-      const place = locate(shard, id);
+      const place = locate(number, id);
       if (place === -1) {
         append(shard, id, expiresAt, minEpoch);
         return true;
@@ -142,19 +148,18 @@ export function createUuidTable(options: { readonly withEpochs: boolean; readonl
 
     find(id) {
       hash.run(id);
-      const shard = shards[shardOf(hash.high())];
-      if (shard === undefined) return -1;
-      const place = locate(shard, id);
-      return place === -1 ? -1 : epochAt(shard.data, place * stride);
+      const number = shardOf(hash.high());
+      const place = locate(number, id);
+      const shard = place === -1 ? undefined : shards[number];
+      return shard === undefined ? -1 : epochAt(shard.data, place * stride);
     },
 
     size: () => total,
 
     bytes() {
-      let bytes = 0;
+      let bytes = arena.tags.byteLength;
       for (const shard of shards) {
-        if (shard !== undefined)
-          bytes += shard.tags.byteLength + shard.places.byteLength + shard.data.byteLength + 3 * arrayBytes;
+        if (shard !== undefined) bytes += shard.places.byteLength + shard.data.byteLength + 2 * arrayBytes;
       }
       return bytes;
     },
@@ -183,6 +188,7 @@ export function createUuidTable(options: { readonly withEpochs: boolean; readonl
       shard.size = kept;
       if (kept === 0) {
         shards[number] = undefined;
+        arena.reserve(number, 0);
         return latest;
       }
       const records = Math.max(recordsMin, Math.ceil(kept * dataGrowth));
@@ -205,9 +211,9 @@ export function createUuidTable(options: { readonly withEpochs: boolean; readonl
 const isAt = (data: Int32Array, at: number, id: Int32Array): boolean =>
   data[at] === id[0] && data[at + 1] === id[1] && data[at + 2] === id[2] && data[at + 3] === id[3];
 
-const newShard = (stride: number): Shard => ({
-  tags: new Uint8Array(slotsMin),
-  places: new Int32Array(slotsMin),
+const newShard = (number: number, stride: number): Shard => ({
+  number,
+  places: new Int32Array(0),
   data: new Int32Array(recordsMin * stride),
   size: 0,
   soonest: Number.POSITIVE_INFINITY,
