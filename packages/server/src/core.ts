@@ -53,6 +53,7 @@ import {
 
 /** How far a lease outlives the staleness bound: more than any forward step of the database's clock. */
 const leaseMarginMs = 2_000;
+const timedEvery = 16;
 
 export interface CoreOptions {
   readonly settings: Settings;
@@ -128,9 +129,13 @@ export function createCore(options: CoreOptions): Core {
     clock: () => clock.wallMs() / 1_000,
     whenStale: settings.revocationWhenStale,
   });
+  let untimed = 0;
   const verifier: Verifier = {
     ...inner,
     verify(token) {
+      // Reading the clock twice is a tenth of what a cached verification takes: one in so many is timed.
+      untimed = (untimed + 1) % timedEvery;
+      if (untimed !== 0) return inner.verify(token);
       const began = clock.monotonicMs();
       const verified = inner.verify(token);
       meters.validated((clock.monotonicMs() - began) / 1_000);

@@ -57,7 +57,7 @@ export const metricsTable = {
   },
   auth_token_validation_duration_seconds: {
     type: 'histogram',
-    help: 'Time within the process to look at one access token.',
+    help: 'Time within the process to look at one access token; one in 16 is timed.',
     labels: {},
     buckets: shortBuckets,
   },

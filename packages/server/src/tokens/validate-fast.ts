@@ -98,7 +98,9 @@ function tokenOf(bytes: Buffer): string | undefined {
 }
 
 function send(exchange: FastExchange, { text, length, encoding }: Ready): void {
-  exchange.response.writeHead(200, [...exchange.headers, ...ownHeaders, length]);
+  const headers = exchange.headers();
+  headers.push(...ownHeaders, length);
+  exchange.response.writeHead(200, headers);
   exchange.response.end(text, encoding);
   exchange.answered(200);
 }

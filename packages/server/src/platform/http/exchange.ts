@@ -45,7 +45,7 @@ export interface Wire {
   /** The same for a fast path, of what one pass over the raw headers has found. */
   openFast(request: IncomingMessage, response: ServerResponse, sent: FastHeaders): Exchange;
   /** The base headers with the request id, flat, for a fast path. */
-  fastHeaders(exchange: Exchange): readonly string[];
+  fastHeaders(exchange: Exchange): string[];
   client(exchange: Exchange): Client;
   send(exchange: Exchange, status: number, headers: readonly string[], body: string | Uint8Array | undefined): void;
   refuse(exchange: Exchange, refused: Refusal): void;

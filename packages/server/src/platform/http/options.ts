@@ -47,8 +47,8 @@ export interface FastExchange {
   readonly response: ServerResponse;
   /** The body is JSON by its type, not encoded, and so many bytes long. */
   readonly contentLength: number;
-  /** Flat; they hold the request id, and are sent with the answer, whatever that is. */
-  readonly headers: readonly string[];
+  /** Flat, in a list of its own; they hold the request id, and are sent with the answer, whatever that is. */
+  headers(): string[];
   /** Counts the answer, once it is on its way. */
   answered(status: number): void;
   /** The full path goes on with the body that was read. */

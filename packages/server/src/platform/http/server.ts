@@ -216,7 +216,7 @@ class Offered implements FastExchange {
     return this.#exchange.response;
   }
 
-  get headers(): readonly string[] {
+  headers(): string[] {
     return this.#wire.fastHeaders(this.#exchange);
   }
 
