@@ -143,5 +143,5 @@ onEachStore(
       assertProblem(await login(service(), account), 429, 'account_locked');
     });
   },
-  { env: { MAX_LOGIN_ATTEMPTS: '2', LOCKOUT_DURATION: '2' } },
+  { stores: ['postgres'], env: { MAX_LOGIN_ATTEMPTS: '2', LOCKOUT_DURATION: '2' } },
 );

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { FieldError } from '../../packages/server/src/platform/http/index.ts';
 import { type Answer, assertProblem, tokensOf } from '../support/http.ts';
+import { startService } from '../support/service.ts';
 import { login, newEmail, newPassword, onEachStore, register } from './support/suite.ts';
 
 const reasonsOf = (answer: Answer): readonly string[] =>
@@ -123,21 +124,23 @@ onEachStore(
       const query = `?email=${encodeURIComponent(account.email)}&password=${encodeURIComponent(account.password)}`;
       assertProblem(await service().api.post(`/api/auth/login${query}`, {}), 422, 'validation_failed');
     });
-
-    test('an account with an old hash keeps its password when the hash is changed to a better one', async () => {
-      const account = await register(service());
-      assert.equal(await service().halt(), 0);
-      await service().start({ PASSWORD_HASH: 'argon2id' });
-      tokensOf(await login(service(), account));
-      tokensOf(await login(service(), account));
-      assertProblem(await login(service(), { ...account, password: newPassword() }), 401, 'invalid_credentials');
-      const other = await register(service());
-      tokensOf(await login(service(), other));
-      assert.equal(await service().halt(), 0);
-      await service().start({ PASSWORD_HASH: 'bcrypt', BCRYPT_COST: '5' });
-      tokensOf(await login(service(), account));
-      tokensOf(await login(service(), other));
-    });
   },
   { env: { MAX_LOGIN_ATTEMPTS: '100' } },
 );
+
+test('an account with an old hash keeps its password when the hash is changed to a better one', async (t) => {
+  const service = await startService({ store: 'postgres' });
+  t.after(() => service.stop());
+  const account = await register(service);
+  assert.equal(await service.halt(), 0);
+  await service.start({ PASSWORD_HASH: 'argon2id' });
+  tokensOf(await login(service, account));
+  tokensOf(await login(service, account));
+  assertProblem(await login(service, { ...account, password: newPassword() }), 401, 'invalid_credentials');
+  const other = await register(service);
+  tokensOf(await login(service, other));
+  assert.equal(await service.halt(), 0);
+  await service.start({ PASSWORD_HASH: 'bcrypt', BCRYPT_COST: '5' });
+  tokensOf(await login(service, account));
+  tokensOf(await login(service, other));
+});

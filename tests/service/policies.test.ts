@@ -1,8 +1,11 @@
 /** What the operator decides: verified addresses, the first administrator; and the command line that works with accounts. */
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { Readable, Writable } from 'node:stream';
 import { test } from 'node:test';
+import { run } from '../../packages/server/src/program.ts';
 import { type Answer, assertProblem, tokensOf } from '../support/http.ts';
-import { makeFolder, runProgram, sharedPostgres, startService } from '../support/service.ts';
+import { type Ended, makeFolder, runProgram, sharedPostgres, startService } from '../support/service.ts';
 import { assertQuiet, login, newEmail, newPassword, onEachStore, register, validate } from './support/suite.ts';
 
 onEachStore(
@@ -82,7 +85,13 @@ test('AZ-06 nobody is an administrator by coming first', async (t) => {
 
 test('help shows every command with examples and is 0; wrong usage is 2 and says how it goes', async () => {
   const folder = makeFolder();
-  const cli = (...args: string[]) => runProgram(args, { env: {}, cwd: folder });
+  for (const [args, code] of [
+    [['help'], 0],
+    [['users', 'list', '--nonsense'], 2],
+  ] as const) {
+    assert.equal((await runProgram(args, { env: {}, cwd: folder })).code, code);
+  }
+  const cli = (...args: string[]) => runWords(args, folder);
   const help = await cli('help');
   assert.equal(help.code, 0);
   for (const command of [
@@ -129,6 +138,33 @@ test('help shows every command with examples and is 0; wrong usage is 2 and says
     assert.equal(ended.stdout, '');
   }
 });
+
+/** The program in this process, for what needs no process of its own. */
+async function runWords(words: readonly string[], workingDirectory: string): Promise<Ended> {
+  const said = { stdout: '', stderr: '' };
+  const sink = (name: 'stdout' | 'stderr') =>
+    new Writable({
+      write(chunk, _encoding, done) {
+        said[name] += String(chunk);
+        done();
+      },
+    });
+  const code = await run({
+    words,
+    environment: {},
+    workingDirectory,
+    readFile: (path) => readFileSync(path, 'utf8'),
+    terminal: { stdin: Readable.from([]), stdout: sink('stdout'), stderr: sink('stderr') },
+    machine: { cores: 1, hostName: 'test', suffix: 'x', isTerminal: false },
+    monotonicMs: () => performance.now(),
+    uptimeMs: () => 0,
+    onSignal: () => undefined,
+    onFailure: () => undefined,
+    exit: () => assert.fail('these words end by themselves'),
+    collectGarbage: () => undefined,
+  });
+  return { code, ...said };
+}
 
 onEachStore('command line', (service) => {
   const cli = (...args: string[]) => service().cli(args);
