@@ -84,7 +84,6 @@ const refused: readonly (readonly [variable: string, value: string])[] = [
   ['DATABASE_URL', 'mysql://localhost/auth'],
   ['DATABASE_URL', 'not a url'],
   ['DB_POOL_SIZE', '0'],
-  ['ENABLE_CLUSTERING', 'true'],
   ['REDIS_URL', 'redis://localhost:6379'],
   ['SESSION_STORE', 'redis'],
   ['WORKERS', '4'],
@@ -125,6 +124,8 @@ const contradictions: readonly (readonly [env: Env, variable: string])[] = [
   [{ NODE_ENV: undefined, BCRYPT_COST: '4' }, 'BCRYPT_COST'],
   [{ SESSION_IDLE_TTL: '1000', REFRESH_TTL: '500' }, 'SESSION_IDLE_TTL'],
   [{ JWT_SECRET_PREVIOUS: randomSecret(), JWT_SECRET: undefined }, 'JWT_SECRET_PREVIOUS'],
+  [{ ENABLE_CLUSTERING: 'true', CLUSTER_SECRET: randomSecret(), PUBLIC_URL: 'https://a.example' }, 'ENABLE_CLUSTERING'],
+  [{ ENABLE_CLUSTERING: 'true', DATABASE_URL: 'postgres://a:b@127.0.0.1/c' }, 'CLUSTER_SECRET'],
 ];
 
 for (const [env, variable] of contradictions) {

@@ -1,4 +1,5 @@
 /** What the children of the service share. */
+import type { HintBus } from './cluster/index.ts';
 import type { Core } from './core.ts';
 import type { PasswordHasher } from './passwords/index.ts';
 import type { Database } from './platform/database/index.ts';
@@ -19,6 +20,8 @@ export interface Late {
   db?: Database;
   passwords?: PasswordHasher;
   core?: Core;
+  /** With clustering. Children that open a way between nodes attach it here. */
+  hints?: HintBus;
   http?: HttpService;
   address?: { readonly url: string; readonly port: number };
 }

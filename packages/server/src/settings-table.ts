@@ -19,18 +19,11 @@ import {
   text,
   url,
 } from './platform/config/index.ts';
+import { clusterTable } from './settings-cluster.ts';
+import { hostPattern, hostPortList } from './settings-patterns.ts';
 
 const day = 86_400;
 const year = 365 * day;
-
-const hostPattern = [/^[A-Za-z0-9.:_[\]%-]{1,255}$/, 'set a host name or an IP address'] as const;
-const hostPortList = {
-  values: 'host:port,…',
-  check: (entry: string) =>
-    /^[A-Za-z0-9._-]+:\d{1,5}$|^\[[0-9a-fA-F:.]+\]:\d{1,5}$/.test(entry)
-      ? undefined
-      : (['is no host:port', 'set host:port,host:port,…'] as const),
-};
 
 const listener = inGroup('Listener', {
   PORT: integer({ default: 4000, min: 0, max: 65_535, about: 'Port that the service listens on; `0`: any free one.' }),
@@ -333,60 +326,6 @@ const redis = inGroup('Redis (not available in this version yet)', {
   }),
 });
 
-const cluster = inGroup('Clustering (not available in this version yet)', {
-  ENABLE_CLUSTERING: boolean({ default: false, unavailable: true, about: 'Work with other nodes on one database.' }),
-  WORKERS: custom<'auto' | number, 1>({
-    default: 1,
-    values: '1 to 256, or auto',
-    unavailable: true,
-    about: 'Processes that share the port.',
-    parse: (given) => {
-      if (given === 'auto') return { ok: true, value: 'auto' };
-      const count = /^\d{1,3}$/.test(given) ? Number(given) : 0;
-      if (count >= 1 && count <= 256) return { ok: true, value: count };
-      return { ok: false, problem: 'is no number of processes', mend: 'set a number from 1 to 256, or auto' };
-    },
-  }),
-  CLUSTER_STRATEGY: oneOf({
-    default: 'postgres',
-    of: ['postgres', 'redis', 'gossip', 'kubernetes', 'kubernetes-dns', 'dns', 'static'],
-    unavailable: true,
-    about: 'How nodes find each other.',
-  }),
-  CLUSTER_SECRET: secret({ bytesMin: 32, about: 'Authenticates and encrypts what nodes say to each other.' }),
-  CLUSTER_PORT: integer({ default: 4370, min: 0, max: 65_535, about: 'Port for the other nodes; `0`: any free one.' }),
-  CLUSTER_ADDRESS: text({
-    default: undefined,
-    shownDefault: 'first address that is not loopback',
-    values: 'address',
-    pattern: hostPattern,
-    about: 'Address that the other nodes are told.',
-  }),
-  CLUSTER_PEERS: list({ ...hostPortList, unavailable: true, about: 'The other nodes (`static`, `gossip`).' }),
-  CLUSTER_DNS_QUERY: text({ default: undefined, unavailable: true, about: 'Name that resolves to all nodes (`dns`).' }),
-  CLUSTER_GOSSIP_ADDRESS: text({ default: undefined, unavailable: true, about: 'Multicast address (`gossip`).' }),
-  CLUSTER_GOSSIP_PORT: integer({
-    default: undefined,
-    min: 1,
-    max: 65_535,
-    unavailable: true,
-    about: 'Multicast port (`gossip`).',
-  }),
-  CLUSTER_GOSSIP_TTL: integer({
-    default: undefined,
-    min: 0,
-    max: 255,
-    unavailable: true,
-    about: 'Multicast hops (`gossip`).',
-  }),
-  KUBERNETES_SELECTOR: text({
-    default: undefined,
-    unavailable: true,
-    about: 'Label selector of the pods (`kubernetes`).',
-  }),
-  KUBERNETES_NAMESPACE: text({ default: undefined, unavailable: true, about: 'Namespace of the pods (`kubernetes`).' }),
-});
-
 export const settingsTable = {
   ...listener,
   ...store,
@@ -398,7 +337,7 @@ export const settingsTable = {
   ...operations,
   ...mail,
   ...redis,
-  ...cluster,
+  ...clusterTable,
 };
 
 /** How only our variables begin; one of these that is not in the table is worth a warning. */

@@ -367,11 +367,9 @@ describe('what settings may be together', () => {
 describe('what this version does not have', () => {
   const active = {
     ...{
-      ENABLE_CLUSTERING: 'true',
       WORKERS: 'auto',
       SESSION_STORE: 'redis',
       CLUSTER_STRATEGY: 'gossip',
-      CLUSTER_PEERS: 'a:1',
     },
     ...{
       REDIS_URL: 'redis://x',
@@ -382,9 +380,6 @@ describe('what this version does not have', () => {
     },
     ...{
       SMTP_URL: 'smtp://mail.example',
-      KUBERNETES_SELECTOR: 'app=auth',
-      CLUSTER_DNS_QUERY: 'x',
-      CLUSTER_GOSSIP_TTL: '1',
     },
   };
 
@@ -406,6 +401,39 @@ describe('what this version does not have', () => {
     });
     settingsOf({ CLUSTER_SECRET: secret, CLUSTER_PORT: '0', EMAIL_VERIFICATION: 'required' });
   });
+});
+
+describe('clustering', () => {
+  const together = {
+    ENABLE_CLUSTERING: 'true',
+    DATABASE_URL: 'postgres://a:b@db/x',
+    JWT_SECRET: otherSecret,
+    CLUSTER_SECRET: secret,
+    PUBLIC_URL: 'https://auth.example.org',
+  };
+
+  test('is off by default, and on with PostgreSQL, a secret and a public address', () => {
+    assert.equal(settingsOf({}).cluster, undefined);
+    const { cluster } = settingsOf({ ...together, CLUSTER_ADDRESS: '[fd00::1]', CLUSTER_PEERS: 'a:1,[fd00::2]:2' });
+    assert.equal(cluster?.secret.reveal(), secret);
+    assert.deepEqual([cluster?.strategy, cluster?.port, cluster?.address], ['postgres', 4370, 'fd00::1']);
+    assert.deepEqual(cluster?.peers, [
+      { host: 'a', port: 1 },
+      { host: 'fd00::2', port: 2 },
+    ]);
+  });
+
+  for (const [name, variables] of [
+    ['CLUSTER_SECRET', { CLUSTER_SECRET: undefined }],
+    ['PUBLIC_URL', { PUBLIC_URL: undefined }],
+    ['ENABLE_CLUSTERING', { DATABASE_URL: undefined }],
+  ] as const) {
+    test(`is refused with one line where ${name} contradicts it`, () => {
+      const lines = problemsOf({ ...together, ...variables });
+      assert.equal(lines.length, 1, lines.join('\n'));
+      assert.ok(lines[0]?.startsWith(name));
+    });
+  }
 });
 
 describe('documents', () => {

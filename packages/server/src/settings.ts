@@ -18,6 +18,7 @@ import {
   type SettingProblem,
   type ValuesOf,
 } from './platform/config/index.ts';
+import { type ClusterSettings, clusterOf, clusterProblems } from './settings-cluster.ts';
 import { settingsPrefixes, settingsTable } from './settings-table.ts';
 
 export interface PostgresAddress {
@@ -86,6 +87,8 @@ export interface Settings {
   readonly revocationAckTimeoutMs: number;
   readonly revocationMaxStalenessSeconds: number;
   readonly revocationWhenStale: 'refuse' | 'serve';
+  /** `undefined` where nodes are not told of each other; on one database they are right all the same. */
+  readonly cluster: ClusterSettings | undefined;
 
   readonly metricsToken: Secret<string> | undefined;
   readonly clusterStatusToken: Secret<string> | undefined;
@@ -131,6 +134,7 @@ export function loadSettings(
     ...listenerProblems(values, options.readFile),
     ...passwordProblems(values),
     ...sessionProblems(values),
+    ...clusterProblems(values, partsOf(values) === undefined),
   ];
   // What follows from a problem that is told already (a secret that is "missing" because it was refused) is not told too.
   const more = together.filter((found) => !failed.some((name) => new RegExp(`\\b${name}\\b`).test(problemLine(found))));
@@ -228,6 +232,7 @@ function resolve(values: Values, machine: Machine): Settings {
     revocationAckTimeoutMs: values.REVOCATION_ACK_TIMEOUT,
     revocationMaxStalenessSeconds: values.REVOCATION_MAX_STALENESS,
     revocationWhenStale: values.REVOCATION_WHEN_STALE,
+    cluster: clusterOf(values),
     metricsToken: values.METRICS_TOKEN,
     clusterStatusToken: values.CLUSTER_STATUS_TOKEN,
     logLevel: values.LOG_LEVEL,
