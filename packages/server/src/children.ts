@@ -186,7 +186,16 @@ async function wire(parts: Parts): Promise<Core> {
     db,
     clock,
     random: systemRandom,
-    meters: telemetry,
+    meters: {
+      ...telemetry,
+      writtenBack(entries) {
+        telemetry.writtenBack(entries);
+        log.warn(
+          { revocations: entries },
+          'the database has failed over: what it lost of what is known here was written back',
+        );
+      },
+    },
     passwords: currentHasher(late),
     node,
   });

@@ -151,12 +151,14 @@ export function createCore(options: CoreOptions): Core {
           clock,
           node: options.node,
           newSubscriber: () => createSubscriber({ replica, freshness }),
+          writeBack: { held: replica, newReplica: () => createReplica({ hashKey: random.bytes(16) }) },
           maxStalenessMs,
           marginMs: leaseMarginMs,
           random: Math.random,
           hintsHealthy: () => false,
           onKeysVersion: keysVersionWatch(keys),
           onBeat: meters.beat,
+          onWrittenBack: meters.writtenBack,
         });
   const barrier = createBarrier({
     db,

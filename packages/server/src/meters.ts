@@ -4,6 +4,8 @@ import type { EndReason } from './sessions/index.ts';
 
 export interface Meters {
   beat(outcome: 'ok' | 'failed', applied: number): void;
+  /** A fail-over was seen; so many revocations that it had lost were written back from here. */
+  writtenBack(entries: number): void;
   revoked(entry: RevocationEntry): void;
   /** Seconds from a commit until every live node had confirmed it. */
   propagated(seconds: number): void;
@@ -19,6 +21,7 @@ const nothing = (): void => undefined;
 
 export const silentMeters: Meters = {
   beat: nothing,
+  writtenBack: nothing,
   revoked: nothing,
   propagated: nothing,
   sessionStarted: nothing,

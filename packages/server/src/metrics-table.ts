@@ -76,6 +76,11 @@ export const metricsTable = {
     help: 'Revocations in memory that could still refuse a token.',
     labels: {},
   },
+  auth_revocations_written_back_total: {
+    type: 'counter',
+    help: 'Revocations that a fail-over of the database had lost, written back from this node.',
+    labels: {},
+  },
   auth_revocation_propagation_seconds: {
     type: 'histogram',
     help: 'From the commit of a revocation until every live node had applied it.',

@@ -43,6 +43,7 @@ export function createTelemetry(options: {
 
   return {
     beat: () => undefined,
+    writtenBack: (entries) => metrics.count('auth_revocations_written_back_total', {}, entries),
     revoked: (entry) => metrics.count('auth_revocations_total', { kind: entry.kind }),
     propagated: metrics.observer('auth_revocation_propagation_seconds', {}),
     sessionStarted: () => metrics.count('auth_sessions_created_total', {}),

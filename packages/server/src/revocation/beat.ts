@@ -6,7 +6,8 @@
  *   3. apply every row, then move the cursor, then count as fresh from before step 1 was sent.
  *
  * States of a node: `unread` (nothing loaded, refuses to vouch) → `fresh` → (no beat for the staleness bound) `stale`
- * → `fresh`. A changed store epoch goes back to reading the whole ledger, merged into what is held.
+ * → `fresh`. A changed store epoch goes back to reading the whole ledger, merged into what is held; when it may have lost
+ * commits, what is held and not in the ledger is written back first, and receipts are quiet for the length of a lease.
  * A beat that fails changes nothing; the next one catches up. Rhythm: each second ± 10 % alone or with healthy hints,
  * every 50 ms while other nodes live and no hint reaches them, at once when nudged.
  */
@@ -21,8 +22,10 @@ import {
   type LivePageRow,
   listLivePage,
   listRevocationsSince,
+  noteTimeline,
   updateLease,
 } from './ledger.sql.ts';
+import { type WriteBackDeps, writeBack } from './write-back.ts';
 
 export interface BeatNode {
   readonly incarnation: string;
@@ -64,12 +67,15 @@ export function createBeat(deps: {
   readonly node: BeatNode;
   /** One for each life of the beat: a stopped one vouches never again. */
   readonly newSubscriber: () => Subscriber;
+  readonly writeBack: WriteBackDeps;
   readonly maxStalenessMs: number;
   readonly marginMs: number;
   readonly random: () => number;
   readonly hintsHealthy: () => boolean;
   readonly onKeysVersion: (version: string) => void;
   readonly onBeat: (outcome: 'ok' | 'failed', applied: number) => void;
+  /** A fail-over was seen, and what it had lost of what is held here stands in the ledger again. */
+  readonly onWrittenBack: (entries: number) => void;
 }): Beat {
   const { db, clock, node } = deps;
   let subscriber: Subscriber | null = null;
@@ -84,6 +90,9 @@ export function createBeat(deps: {
   let ending: Promise<void> = Promise.resolve();
   let peers = 0;
   let quiet = Number.NEGATIVE_INFINITY;
+  /** Of the last read, whatever became of it; it outlives the subscriber, as what the replica holds does. */
+  let lastEpoch: string | null = null;
+  let owesWriteBack = false;
   const cursor = (): Cursor | null => subscriber?.cursor() ?? null;
 
   async function connected(): Promise<DedicatedConnection> {
@@ -100,15 +109,27 @@ export function createBeat(deps: {
     const lease = await updateLease(on, node, leaseMs, attempt.cursor);
     peers = lease?.peers ?? 0;
     const read = attempt.cursor === null ? await readWhole(on) : await readTail(on, attempt.cursor.snapshot);
-    if (attempt.cursor !== null && lostCommits(attempt.cursor.storeEpoch, read.storeEpoch)) {
+    if (lastEpoch !== null && lostCommits(lastEpoch, read.storeEpoch)) {
       quiet = clock.monotonicMs() + leaseMs;
+      owesWriteBack = true;
     }
+    lastEpoch = read.storeEpoch;
+    if (read.whole) await settleHistory(on, read.entries);
     if (own.complete(attempt, read) === 'load_whole') {
       again = true;
       return;
     }
     deps.onKeysVersion(read.keysVersion);
     deps.onBeat('ok', read.entries.length);
+  }
+
+  /** Before a whole load counts: the timeline is noted, and what it has lost of what is held here is there again. */
+  async function settleHistory(on: DedicatedConnection, ledger: readonly RevocationEntry[]): Promise<void> {
+    await noteTimeline(on);
+    if (!owesWriteBack) return;
+    const written = await writeBack(on, ledger, deps.writeBack);
+    owesWriteBack = false;
+    deps.onWrittenBack(written);
   }
 
   async function once(): Promise<void> {

@@ -160,23 +160,84 @@ export interface LeaseRow {
   readonly confirmed_xids: readonly string[];
 }
 
+export interface Leases {
+  /** The history in which they were read. */
+  readonly storeEpoch: string;
+  /** Since a change of timeline was first noticed: leases that were taken before it may be lost, and commits too. */
+  readonly timelineAgeMs: number;
+  readonly live: readonly LeaseRow[];
+}
+
+interface LeasesRow {
+  readonly store_epoch: string;
+  readonly timeline_age_ms: number;
+  readonly incarnation: string | null;
+  readonly name: string;
+  readonly vouches_until: Date;
+  readonly confirmed_xids: readonly string[];
+}
+
 /**
- * The nodes that may vouch, each with those of the asked transactions that it has confirmed. A node that is configured to
- * serve while stale may vouch past its lease, until the last token of before has expired.
+ * The nodes that may vouch, each with those of the asked transactions that it has confirmed; one row with nulls when there
+ * is none. A node that is configured to serve while stale may vouch past its lease, until the last token of before has
+ * expired. A timeline that nobody has noted yet has changed just now.
  */
-const listLeases = statement<[readonly string[]], LeaseRow>(
+const listLeases = statement<[readonly string[]], LeasesRow>(
   'cluster_nodes_list_leases',
-  `select n.incarnation, n.name, n.vouches_until,
+  `select s.store_epoch,
+          coalesce((select case when split_part(m.value, '/', 1) = split_part(s.store_epoch, '/', 2)
+                                then greatest(0, extract(epoch from clock_timestamp()) - split_part(m.value, '/', 2)::float8) * 1000
+                                else 0 end
+                      from store_meta m where m.key = 'timeline'), extract(epoch from clock_timestamp()) * 1000)::float8
+            as timeline_age_ms,
+          n.incarnation, n.name, n.vouches_until,
           array(select x.xid::text from unnest($1::text[]) as x (xid)
-                 where n.confirmed_epoch = store_epoch() and n.confirmed is not null
+                 where n.confirmed_epoch = s.store_epoch and n.confirmed is not null
                    and pg_visible_in_snapshot(x.xid::xid8, n.confirmed)) as confirmed_xids
-     from (select c.*, case when (c.stats ->> 'serves_stale')::boolean then c.lease_until + ${tokenTtl} else c.lease_until end
+     from (select store_epoch() as store_epoch) s
+     left join (select c.*, case when (c.stats ->> 'serves_stale')::boolean then c.lease_until + ${tokenTtl} else c.lease_until end
              as vouches_until from cluster_nodes c) n
-    where n.vouches_until > clock_timestamp()`,
+       on n.vouches_until > clock_timestamp()`,
 );
 
-export const listLiveLeases = (on: Queryable, xids: readonly string[]): Promise<readonly LeaseRow[]> =>
-  on.run(listLeases, [xids]);
+export async function listLiveLeases(on: Queryable, xids: readonly string[]): Promise<Leases> {
+  const rows = await on.run(listLeases, [xids]);
+  const [first] = rows;
+  if (first === undefined) throw new Error('the leases have no moment');
+  const live = rows.filter((row): row is LeasesRow & LeaseRow => row.incarnation !== null);
+  return { storeEpoch: first.store_epoch, timelineAgeMs: first.timeline_age_ms, live };
+}
+
+/** Notes the timeline, and since when: a fail-over is then known to nodes that were not there, and to the command line. */
+const noteTimelineText = statement<[], never>(
+  'store_meta_update_timeline',
+  `insert into store_meta as m (key, value) values ('timeline', split_part(store_epoch(), '/', 2) || '/0')
+   on conflict (key) do update
+      set value = split_part(store_epoch(), '/', 2) || '/' || extract(epoch from clock_timestamp())::text
+    where split_part(m.value, '/', 1) <> split_part(store_epoch(), '/', 2)`,
+);
+
+export async function noteTimeline(on: Queryable): Promise<void> {
+  await on.run(noteTimelineText, []);
+}
+
+const restoreText = statement<[readonly string[], readonly string[], readonly number[], readonly number[]], never>(
+  'revocations_append_again',
+  `insert into revocations (kind, subject, min_epoch, expires_at, reason, actor)
+   select e.kind, e.subject, e.min_epoch, to_timestamp(e.expires_at), 'written_back', 'fail_over'
+     from unnest($1::text[], $2::text[], $3::bigint[], $4::float8[]) as e (kind, subject, min_epoch, expires_at)
+    where to_timestamp(e.expires_at) > clock_timestamp()`,
+);
+
+/** Entries that a fail-over has lost, with the expiry that they had. */
+export async function appendAgain(on: Queryable, entries: readonly RevocationEntry[]): Promise<void> {
+  await on.run(restoreText, [
+    entries.map((entry) => entry.kind),
+    entries.map((entry) => entry.subject),
+    entries.map((entry) => entry.min_epoch),
+    entries.map((entry) => entry.expires_at),
+  ]);
+}
 
 const deleteLeaseText = statement<[string], never>(
   'cluster_nodes_delete',

@@ -14,6 +14,8 @@ function createBench() {
         incarnation: 'other',
         name: 'other',
         vouches_until: new Date(0),
+        store_epoch: 's/1/1',
+        timeline_age_ms: 1e9,
         confirmed_xids: xids.filter((xid) => confirmed.has(xid)),
       },
     ],

@@ -8,11 +8,14 @@
 import type { Receipt } from '@auth-service/protocol';
 import type { Database } from '../platform/database/index.ts';
 import type { Clock } from '../platform/time/index.ts';
-import { type LeaseRow, listLiveLeases } from './ledger.sql.ts';
+import { type LeaseRow, type Leases, listLiveLeases } from './ledger.sql.ts';
 
 export interface Standing {
   readonly acknowledged: number;
   readonly pending: readonly LeaseRow[];
+  /** The history in which the leases were read, and how long ago it was noticed to be another than before. */
+  readonly storeEpoch: string;
+  readonly timelineAgeMs: number;
 }
 
 export interface Barrier {
@@ -26,7 +29,7 @@ export interface Barrier {
 
 interface Asker {
   readonly xid: string;
-  readonly resolve: (leases: readonly LeaseRow[]) => void;
+  readonly resolve: (leases: Leases) => void;
   readonly reject: (error: unknown) => void;
 }
 
@@ -56,7 +59,7 @@ export function createBarrier(deps: {
     askers = askers.slice(asksPerRead);
     try {
       const leases = await listLiveLeases(db, [...new Set([...batch.map((asker) => asker.xid), ...silent.values()])]);
-      forgetSilence(leases);
+      forgetSilence(leases.live);
       for (const asker of batch) asker.resolve(leases);
     } catch (error) {
       for (const asker of batch) asker.reject(error);
@@ -77,7 +80,7 @@ export function createBarrier(deps: {
     }
   }
 
-  function leasesFor(xid: string): Promise<readonly LeaseRow[]> {
+  function leasesFor(xid: string): Promise<Leases> {
     return new Promise((resolve, reject) => {
       askers.push({ xid, resolve, reject });
       if (!reading) void readAll();
@@ -85,9 +88,9 @@ export function createBarrier(deps: {
   }
 
   async function stand(xid: string): Promise<Standing> {
-    const leases = await leasesFor(xid);
-    const pending = leases.filter((lease) => !hasConfirmed(lease, xid));
-    return { acknowledged: leases.length - pending.length, pending };
+    const { live, storeEpoch, timelineAgeMs } = await leasesFor(xid);
+    const pending = live.filter((lease) => !hasConfirmed(lease, xid));
+    return { acknowledged: live.length - pending.length, pending, storeEpoch, timelineAgeMs };
   }
 
   function hasConfirmed(lease: LeaseRow, xid: string): boolean {
@@ -123,7 +126,12 @@ export function createBarrier(deps: {
 }
 
 /** The answer as the contract words it. */
-export function toReceipt(position: string, standing: Standing, quiet: { until: Date } | null, now: Date): Receipt {
+export function toReceipt(
+  position: string,
+  standing: Pick<Standing, 'acknowledged' | 'pending'>,
+  quiet: { until: Date } | null,
+  now: Date,
+): Receipt {
   const ends = standing.pending.map((lease) => lease.vouches_until.getTime());
   if (quiet !== null) ends.push(quiet.until.getTime());
   return {

@@ -7,7 +7,7 @@ import type { Clock } from '../platform/time/index.ts';
 import { type Beat, lostCommits } from './beat.ts';
 import { appendRevocations, findCurrentTransaction, findMoment, type NewRevocation } from './ledger.sql.ts';
 import { readPosition, writePosition } from './position.rule.ts';
-import { type Barrier, toReceipt } from './receipts.ts';
+import { type Barrier, type Standing, toReceipt } from './receipts.ts';
 
 /** What a transaction wrote into the ledger; it counts for nothing until `settle` was called after the commit. */
 export interface Pending {
@@ -36,6 +36,7 @@ export interface Revocation {
 /** Leeway of verification, and room for a node whose clock is behind the database's, seconds. */
 export const ledgerMarginSeconds = 120;
 const nothingWritten = '0';
+const nobody = { acknowledged: 0, pending: [] };
 const appendBatch = 5_000;
 
 export function createRevocation(deps: {
@@ -59,11 +60,14 @@ export function createRevocation(deps: {
     return beat?.cursor()?.storeEpoch ?? (await findMoment(db)).store_epoch;
   }
 
-  /** `storeEpoch`: of the revocation; a fail-over that the beat has not seen yet shows in it. */
-  function quiet(storeEpoch: string): { until: Date } | null {
-    const known = beat?.cursor()?.storeEpoch;
-    const isNews = known !== undefined && storeEpoch !== '' && lostCommits(known, storeEpoch);
-    const left = isNews ? deps.leaseMs : (beat?.quietUntil() ?? Number.NEGATIVE_INFINITY) - clock.monotonicMs();
+  /**
+   * After a fail-over leases may be lost, of nodes that still vouch. It shows in what the leases were read with, whether the
+   * beat has seen it or not, whether this process was there or not; `storeEpoch` is that of the revocation itself.
+   */
+  function quiet(storeEpoch: string, standing: Standing): { until: Date } | null {
+    const changed = storeEpoch !== '' && lostCommits(storeEpoch, standing.storeEpoch);
+    const seen = (beat?.quietUntil() ?? Number.NEGATIVE_INFINITY) - clock.monotonicMs();
+    const left = changed ? deps.leaseMs : Math.max(seen, deps.leaseMs - standing.timelineAgeMs);
     return left > 0 ? { until: new Date(clock.wallMs() + left) } : null;
   }
 
@@ -105,19 +109,23 @@ export function createRevocation(deps: {
       applyOnly(pending);
       const xid = pending?.xid ?? nothingWritten;
       try {
+        if (pending === null || xid === nothingWritten) {
+          const position = writePosition(root, { xid: nothingWritten, storeEpoch: await epochNow(), userId });
+          return toReceipt(position, nobody, null, new Date(clock.wallMs()));
+        }
         const since = clock.monotonicMs();
-        const standing = xid === nothingWritten ? { acknowledged: 0, pending: [] } : await barrier.wait(xid);
+        const standing = await barrier.wait(xid);
         if (standing.pending.length === 0) deps.onPropagated((clock.monotonicMs() - since) / 1_000);
-        const storeEpoch = pending?.storeEpoch ?? (await epochNow());
+        const { storeEpoch } = pending;
         const position = writePosition(root, { xid, storeEpoch, userId });
-        return toReceipt(position, standing, quiet(storeEpoch), new Date(clock.wallMs()));
+        return toReceipt(position, standing, quiet(storeEpoch, standing), new Date(clock.wallMs()));
       } catch (error) {
         if (!(error instanceof DatabaseUnavailable)) throw error;
         // The fact is committed, only who knows it cannot be asked: nobody vouches past the longest lease.
         const now = clock.wallMs();
         const position = writePosition(root, { xid, storeEpoch: pending?.storeEpoch ?? '', userId });
         const unknown = { until: new Date(now + deps.leaseMs) };
-        return toReceipt(position, { acknowledged: 0, pending: [] }, unknown, new Date(now));
+        return toReceipt(position, nobody, unknown, new Date(now));
       }
     },
 
@@ -126,13 +134,13 @@ export function createRevocation(deps: {
       if (position === undefined) return undefined;
       const now = new Date(clock.wallMs());
       if (position.xid === nothingWritten) {
-        return { receipt: toReceipt(text, { acknowledged: 0, pending: [] }, null, now), userId: position.userId };
+        return { receipt: toReceipt(text, nobody, null, now), userId: position.userId };
       }
-      // Transactions of another store have nothing to do with those of this one.
-      const storeEpoch = await epochNow();
-      if (position.storeEpoch.split('/')[0] !== storeEpoch.split('/')[0]) return undefined;
       const standing = await barrier.stand(position.xid);
-      return { receipt: toReceipt(text, standing, quiet(storeEpoch), now), userId: position.userId };
+      // After a fail-over the transaction may be lost and its id another's; those of another store never had to do with it.
+      const { storeEpoch } = position;
+      if (storeEpoch === '' || lostCommits(storeEpoch, standing.storeEpoch)) return undefined;
+      return { receipt: toReceipt(text, standing, quiet(storeEpoch, standing), now), userId: position.userId };
     },
   };
 }

@@ -49,5 +49,7 @@ const readSettings = statement<[], SettingsRow>(
      current_setting('fsync') as fsync,
      current_setting('full_page_writes') as full_page_writes,
      (select reset_val from pg_settings where name = 'synchronous_commit') as synchronous_commit,
-     (select count(*) from pg_stat_replication where sync_state = 'async') as asynchronous_replicas`,
+     -- Who may not look closer sees that there are replicas, and not of what kind.
+     (select count(*) from pg_stat_replication
+       where sync_state = 'async' or (sync_state is null and current_setting('synchronous_standby_names') = '')) as asynchronous_replicas`,
 );
