@@ -56,6 +56,13 @@ export interface TestPostgres {
   resume(): void;
 }
 
+export interface TestStandby extends TestPostgres {
+  /** Nothing that the primary commits from now on arrives here any more. */
+  detach(): Promise<void>;
+  /** It becomes a primary, with what has arrived. */
+  promote(): Promise<void>;
+}
+
 interface Programs {
   readonly folder: string;
   readonly version: string;
@@ -73,7 +80,17 @@ export async function startPostgres(options: StartPostgresOptions = {}): Promise
   return server;
 }
 
-class Server implements TestPostgres {
+/** A streaming replica that has caught up. It counts as synchronous where the primary's settings say so of `walreceiver`. */
+export async function startStandby(primary: TestPostgres, options: StartPostgresOptions = {}): Promise<TestStandby> {
+  const server = new Server(await findPrograms(), options, primary);
+  await server.prepare();
+  await server.start();
+  const isStreaming = `select 1 from pg_stat_replication where state = 'streaming'`;
+  while ((await primary.query(isStreaming)).length === 0) await sleep(20);
+  return server;
+}
+
+class Server implements TestStandby {
   readonly #programs: Programs;
   readonly #options: StartPostgresOptions;
   readonly #folder: string;
@@ -85,7 +102,10 @@ class Server implements TestPostgres {
   #template: Promise<string> | undefined;
   #databases = 0;
 
-  constructor(programs: Programs, options: StartPostgresOptions) {
+  readonly #primary: TestPostgres | undefined;
+
+  constructor(programs: Programs, options: StartPostgresOptions, primary?: TestPostgres) {
+    this.#primary = primary;
     this.#programs = programs;
     this.#options = options;
     this.#folder = mkdtempSync(join(tmpdir(), 'auth-service-pg-'));
@@ -104,8 +124,13 @@ class Server implements TestPostgres {
   async prepare(): Promise<void> {
     const account = unprivileged();
     if (account !== undefined) chownSync(this.#folder, account.uid, account.gid);
-    const template = await initdbTemplate(this.#programs);
-    await run('cp', ['-a', template, this.dataDir]);
+    if (this.#primary === undefined) {
+      await run('cp', ['-a', await initdbTemplate(this.#programs), this.dataDir]);
+    } else {
+      const how = ['--checkpoint', 'fast', '--no-sync', '--wal-method', 'stream', '--write-recovery-conf'];
+      const from = ['--dbname', this.#primary.url, '--pgdata', this.dataDir];
+      await run(join(this.#programs.folder, 'pg_basebackup'), [...how, ...from], { ...account, cwd: this.#folder });
+    }
     this.port = await freePort();
     const settings = {
       listen_addresses: '127.0.0.1',
@@ -163,6 +188,16 @@ class Server implements TestPostgres {
   async stop(): Promise<void> {
     await this.#shutDown();
     rmSync(this.#folder, { recursive: true, force: true });
+  }
+
+  async detach(): Promise<void> {
+    await this.query(`alter system set primary_conninfo = ''`);
+    await this.query('select pg_reload_conf()');
+    while ((await this.query('select 1 from pg_stat_wal_receiver')).length > 0) await sleep(20);
+  }
+
+  async promote(): Promise<void> {
+    await this.query('select pg_promote()');
   }
 
   async kill9(): Promise<void> {

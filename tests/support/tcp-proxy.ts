@@ -9,15 +9,18 @@ export interface TcpProxy {
   heal(): void;
   /** Each piece of data waits this long. */
   delay(ms: number): void;
+  /** New connections go there, as behind an address that moves with a fail-over; the old ones end. */
+  redirect(port: number): void;
   close(): Promise<void>;
 }
 
 export async function startTcpProxy(targetPort: number): Promise<TcpProxy> {
   let silent = false;
   let delayMs = 0;
+  let target = targetPort;
   const sockets = new Set<Socket>();
   const server = createServer((near) => {
-    const far = connect(targetPort, '127.0.0.1');
+    const far = connect(target, '127.0.0.1');
     let dead = silent;
     const pass = (from: Socket, to: Socket) => {
       sockets.add(from);
@@ -50,6 +53,10 @@ export async function startTcpProxy(targetPort: number): Promise<TcpProxy> {
     },
     delay: (ms) => {
       delayMs = ms;
+    },
+    redirect: (port) => {
+      target = port;
+      for (const socket of [...sockets]) socket.destroy();
     },
     close: async () => {
       const closed = new Promise((resolve) => server.close(resolve));
