@@ -15,6 +15,7 @@ const promised: Readonly<Record<string, readonly string[]>> = {
   auth_token_cache_total: ['result'],
   auth_revocations_total: ['kind'],
   auth_revocations_live: [],
+  auth_revocations_written_back_total: [],
   auth_revocation_propagation_seconds: [],
   auth_revocation_lag_seconds: [],
   auth_sessions_created_total: [],
