@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { decodeJwt } from 'jose';
 import { createSessions } from '../../packages/server/src/sessions/index.ts';
+import { createPostgresSessionStore } from '../../packages/server/src/sessions/session-store.postgres.ts';
 import { forEachStore } from '../support/stores.ts';
 import { openRooms, origin, register } from './rooms.ts';
 
@@ -12,16 +13,17 @@ forEachStore('sessions', (makeDatabase) => {
     const { user } = await register(core);
     let started = 0;
     const { clock, random, audit, revocation } = core;
+    const limits = { idleTtlSeconds: 60, maxAgeSeconds: 60, maxPerUser: 5 };
     const sessions = createSessions({
       ...{ db, clock, random, audit, revocation },
-      limits: { idleTtlSeconds: 60, maxAgeSeconds: 60, maxPerUser: 5 },
+      store: createPostgresSessionStore({ db, limits }),
       onStarted: () => {
         started += 1;
       },
       onEnded: () => undefined,
     });
-    const begin = db.transaction(async (tx) => {
-      await sessions.start(tx, { userId: user.id, amr: ['pwd'], acr: 'aal1', origin });
+    const begin = sessions.begin(async (_tx, start) => {
+      await start({ user: { id: user.id, sessions_epoch: 0 }, amr: ['pwd'], acr: 'aal1', origin });
       throw new Error('rolled back');
     });
     await assert.rejects(begin, /rolled back/);

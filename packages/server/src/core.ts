@@ -40,6 +40,7 @@ import {
   type Revocation,
 } from './revocation/index.ts';
 import { createSessions, type Sessions } from './sessions/index.ts';
+import { createPostgresSessionStore } from './sessions/session-store.postgres.ts';
 import type { Settings } from './settings.ts';
 import {
   createRefresh,
@@ -180,17 +181,18 @@ export function createCore(options: CoreOptions): Core {
     onPropagated: meters.propagated,
   });
 
+  const limits = {
+    idleTtlSeconds: settings.sessionIdleTtlSeconds,
+    maxAgeSeconds: settings.sessionMaxAgeSeconds,
+    maxPerUser: settings.maxSessionsPerUser,
+  };
   const sessions = createSessions({
     db,
     clock,
     random,
     audit,
     revocation,
-    limits: {
-      idleTtlSeconds: settings.sessionIdleTtlSeconds,
-      maxAgeSeconds: settings.sessionMaxAgeSeconds,
-      maxPerUser: settings.maxSessionsPerUser,
-    },
+    store: createPostgresSessionStore({ db, limits }),
     onStarted: meters.sessionStarted,
     onEnded: meters.sessionEnded,
   });
@@ -208,6 +210,7 @@ export function createCore(options: CoreOptions): Core {
     issuer: settings.publicUrl,
     audience: settings.jwtAudience,
     accessTtlSeconds: settings.accessTtlSeconds,
+    tokensNameUser: sessions.tokensNameUser,
     onIssued: meters.tokensIssued,
   });
   const revokeAll = createRevokeAll({ db, audit, sessions, revocation });
@@ -242,7 +245,6 @@ export function createCore(options: CoreOptions): Core {
       ...accounts,
       root,
       lockout,
-      revocation,
       issuer,
       verificationRequired,
       onLockout: meters.lockedOut,

@@ -14,6 +14,8 @@ export interface UserRow {
   readonly status: 'active' | 'disabled';
   readonly epoch: number;
   readonly device_epoch: number;
+  /** A session that was begun under an earlier one has ended. */
+  readonly sessions_epoch: number;
   readonly mfa_enabled: boolean;
   readonly created_at: Date;
   readonly updated_at: Date;
@@ -21,7 +23,7 @@ export interface UserRow {
 }
 
 const columns = `id, email, email_key, email_verified, password_hash, first_name, last_name, roles, permissions, status,
-  epoch, device_epoch, mfa_enabled, created_at, updated_at, last_login_at`;
+  epoch, device_epoch, sessions_epoch, mfa_enabled, created_at, updated_at, last_login_at`;
 
 /** `for share`: the roles' permissions that are copied cannot change before the account is there to be changed with them. */
 const insert = statement<
@@ -65,13 +67,15 @@ const updateLogin = statement<[string], UserRow>(
 
 const updateStatus = statement<[string, string], { epoch: number }>(
   'users_update_status',
-  `update users set status = $2, epoch = epoch + 1, device_epoch = device_epoch + 1, updated_at = clock_timestamp()
+  `update users set status = $2, epoch = epoch + 1, device_epoch = device_epoch + 1,
+          sessions_epoch = sessions_epoch + 1, updated_at = clock_timestamp()
     where id = $1 and status <> $2 returning epoch`,
 );
 
 const raiseEpoch = statement<[string, boolean, boolean], { epoch: number }>(
   'users_update_epoch',
-  `update users set epoch = epoch + $2::boolean::int, device_epoch = device_epoch + $3::boolean::int
+  `update users set epoch = epoch + $2::boolean::int, sessions_epoch = sessions_epoch + $2::boolean::int,
+          device_epoch = device_epoch + $3::boolean::int
     where id = $1 returning epoch`,
 );
 
@@ -142,7 +146,7 @@ export async function updateUserStatus(
   return (await one(on, updateStatus, [id, status]))?.epoch;
 }
 
-/** The epoch after it. `tokens` ends every access token, `devices` every device token. Locks the row either way. */
+/** The epoch after it. `tokens` ends every access token and every session, `devices` every device token. Locks the row either way. */
 export async function updateUserEpoch(
   on: Queryable,
   id: string,

@@ -170,7 +170,7 @@ export function createUsers(deps: {
       });
       if (done === 'last') return refused(lastAdministrator.detail);
       if (done === null) return { kind: 'done', value: null };
-      sessions.counted(done.ended, 'disabled');
+      sessions.ended(user.id, done.ended, 'disabled');
       return { kind: 'done', value: await revocation.settle(done.pending, user.id) };
     },
 

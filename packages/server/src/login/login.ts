@@ -17,7 +17,6 @@ import type { PasswordHasher } from '../passwords/index.ts';
 import type { Database } from '../platform/database/index.ts';
 import type { Random } from '../platform/random/index.ts';
 import type { Clock } from '../platform/time/index.ts';
-import type { Revocation } from '../revocation/index.ts';
 import type { Sessions } from '../sessions/index.ts';
 import type { TokenIssuer } from '../tokens/index.ts';
 
@@ -52,7 +51,6 @@ export interface LoginDeps {
   readonly passwords: Pick<PasswordHasher, 'hash' | 'verify'>;
   readonly lockout: Lockout;
   readonly sessions: Sessions;
-  readonly revocation: Revocation;
   readonly issuer: TokenIssuer;
   readonly verificationRequired: boolean;
   readonly onLockout: () => void;
@@ -62,7 +60,7 @@ const refused = (code: Extract<LoginOutcome, { kind: 'refused' }>['code'], retry
   retryAfterSeconds === undefined ? { kind: 'refused', code } : { kind: 'refused', code, retryAfterSeconds };
 
 export function createLogin(deps: LoginDeps): Login {
-  const { db, root, audit, passwords, lockout, sessions, revocation, issuer } = deps;
+  const { db, root, audit, passwords, lockout, sessions, issuer } = deps;
 
   return async (command) => {
     const address = canonicalEmail(command.email);
@@ -116,29 +114,21 @@ export function createLogin(deps: LoginDeps): Login {
   }
 
   async function begin(command: LoginCommand, verified: UserRow, hash: string | null): Promise<LoginOutcome> {
-    const done = await db.transaction(async (tx) => {
+    const done = await sessions.begin(async (tx, start) => {
       const user = await updateLastLogin(tx, verified.id);
       // Disabled, deleted, or given another password while the hash was checked.
       if (user === undefined || user.password_hash !== hash) return undefined;
-      const started = await sessions.start(tx, {
-        userId: user.id,
-        amr: ['pwd'],
-        acr: 'aal1',
-        origin: command.origin,
-      });
+      const session = await start({ user, amr: ['pwd'], acr: 'aal1', origin: command.origin });
       await audit.append(tx, command.origin, {
         type: 'authn_login',
         actor: user.id,
-        target: started.row.id,
+        target: session.id,
         outcome: 'success',
       });
-      return { user, started };
+      return { user, session };
     });
     if (done === undefined) return refused('invalid_credentials');
-    const { user, started } = done;
-    sessions.startedOne();
-    sessions.counted(started.ended, 'limit');
-    if (started.pending !== null) await revocation.settle(started.pending, user.id);
+    const { user } = done;
     const deviceToken = issueDeviceToken({
       key: root.key('device-tokens'),
       userId: user.id,
@@ -148,7 +138,7 @@ export function createLogin(deps: LoginDeps): Login {
     });
     return {
       kind: 'logged_in',
-      answer: { ...issuer.issue({ user, session: started.row }), device_token: deviceToken },
+      answer: { ...issuer.issue(done), device_token: deviceToken },
     };
   }
 

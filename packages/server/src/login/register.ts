@@ -3,7 +3,6 @@ import type { TokenAnswer } from '@auth-service/protocol';
 import { canonicalEmail, describeEmailProblem, insertUser } from '../accounts/index.ts';
 import type { Audit, Origin } from '../audit/index.ts';
 import { checkPassword, type PasswordHasher } from '../passwords/index.ts';
-import type { Database } from '../platform/database/index.ts';
 import type { FieldError } from '../platform/http/index.ts';
 import type { Random } from '../platform/random/index.ts';
 import type { Clock } from '../platform/time/index.ts';
@@ -28,7 +27,6 @@ export type RegisterOutcome =
 export type Register = (command: RegisterCommand) => Promise<RegisterOutcome>;
 
 export interface RegisterDeps {
-  readonly db: Database;
   readonly clock: Clock;
   readonly random: Random;
   readonly audit: Audit;
@@ -40,7 +38,7 @@ export interface RegisterDeps {
 }
 
 export function createRegister(deps: RegisterDeps): Register {
-  const { db, audit, sessions } = deps;
+  const { audit, sessions } = deps;
   return async (command) => {
     const address = canonicalEmail(command.email);
     const errors: FieldError[] = [];
@@ -57,7 +55,7 @@ export function createRegister(deps: RegisterDeps): Register {
     deps.issuer.assertReady();
     const hashed = await deps.passwords.hash(command.password);
     if (hashed.kind === 'overloaded') return { kind: 'refused', code: 'overloaded' };
-    const done = await db.transaction(async (tx) => {
+    const done = await sessions.begin(async (tx, start) => {
       const user = await insertUser(tx, {
         id: deps.random.uuidv7(deps.clock.wallMs()),
         email: address.email,
@@ -76,12 +74,10 @@ export function createRegister(deps: RegisterDeps): Register {
         ...(user === undefined ? { detail: { reason: 'email_taken' } } : {}),
       });
       if (user === undefined || deps.verificationRequired) return null;
-      const started = await sessions.start(tx, { userId: user.id, amr: ['pwd'], acr: 'aal1', origin: command.origin });
-      return { user, session: started.row };
+      return { user, session: await start({ user, amr: ['pwd'], acr: 'aal1', origin: command.origin }) };
     });
     if (deps.verificationRequired) return { kind: 'verification_sent' };
     if (done === null) return { kind: 'refused', code: 'email_taken' };
-    sessions.startedOne();
     return { kind: 'registered', answer: deps.issuer.issue(done) };
   };
 }

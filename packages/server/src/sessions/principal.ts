@@ -26,7 +26,7 @@ const bearer = /^bearer +([A-Za-z0-9\-._~+/]+=*) *$/i;
 
 export function createBearer(deps: {
   readonly verifier: Verifier;
-  readonly onSeen: (sessionId: string) => void;
+  readonly onSeen: (userId: string, sessionId: string) => void;
 }): (request: RequestContext, access: Extract<GuardedAccess, { kind: 'bearer' }>) => BearerOutcome {
   const { verifier, onSeen } = deps;
   return (request, access) => {
@@ -40,7 +40,7 @@ export function createBearer(deps: {
     if (access.permission !== undefined && !coversAll(claims.permissions, [access.permission])) {
       return refusal('insufficient_permissions');
     }
-    onSeen(claims.sid);
+    onSeen(claims.sub, claims.sid);
     return { kind: 'principal', principal: { userId: claims.sub, sessionId: claims.sid, claims } };
   };
 }

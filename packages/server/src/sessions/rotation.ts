@@ -4,20 +4,15 @@
  * for the next batch, where the database decides again. Batches are sorted by session id, so that two nodes lock rows in
  * the same order. No answer is given before the statement's commit.
  */
-import type { RotatedRow } from './sessions.sql.ts';
-
-export interface Presented {
-  readonly sessionId: string;
-  readonly counter: number;
-}
+import type { Presented, SessionOfUser } from './session-store.ts';
 
 export interface Rotations {
   /** The rotated session, or `undefined` when this token did not win. */
-  rotate(presented: Presented): Promise<RotatedRow | undefined>;
+  rotate(presented: Presented): Promise<SessionOfUser | undefined>;
 }
 
 interface Waiting extends Presented {
-  readonly resolve: (row: RotatedRow | undefined) => void;
+  readonly resolve: (row: SessionOfUser | undefined) => void;
   readonly reject: (error: unknown) => void;
 }
 
@@ -29,7 +24,7 @@ export class RotationQueueFull extends Error {
 }
 
 export function createRotations(deps: {
-  readonly run: (batch: readonly Presented[]) => Promise<readonly RotatedRow[]>;
+  readonly run: (batch: readonly Presented[]) => Promise<readonly SessionOfUser[]>;
   readonly queueMax: number;
 }): Rotations {
   let waiting: Waiting[] = [];

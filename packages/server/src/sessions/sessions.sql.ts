@@ -1,87 +1,46 @@
 /** Statements of sessions. A session that has ended has no row: its refresh token is then like any unknown string. */
 import { one, type Queryable, statement } from '../platform/database/index.ts';
+import type {
+  EndedSession,
+  IssuedSession,
+  NewStoredSession,
+  SessionLimits,
+  SessionOfUser,
+  SessionView,
+} from './session-store.ts';
 
-export interface SessionRow {
-  readonly id: string;
-  readonly user_id: string;
-  readonly counter: number;
-  readonly rotated_at: Date | null;
-  readonly auth_time: Date;
-  readonly amr: readonly string[];
-  readonly acr: 'aal1' | 'aal2';
-  readonly ip: string | null;
-  readonly user_agent: string | null;
-  readonly created_at: Date;
-  readonly last_seen_at: Date;
-  readonly idle_expires_at: Date;
-  readonly expires_at: Date;
-}
-
-const columns = `id, user_id, counter, rotated_at, auth_time, amr, acr, ip, user_agent, created_at, last_seen_at,
-  idle_expires_at, expires_at`;
+const shown = `id, amr, ip, user_agent, created_at, last_seen_at, least(idle_expires_at, expires_at) as ends_at`;
 const live = 'idle_expires_at > clock_timestamp() and expires_at > clock_timestamp()';
 
 const insert = statement<
   [string, string, readonly string[], string, string | null, string | null, number, number],
-  SessionRow & { refresh_expires_in: number; ends_in: number }
+  IssuedSession
 >(
   'sessions_insert',
   `insert into sessions (id, user_id, auth_time, amr, acr, ip, user_agent, idle_expires_at, expires_at)
    select $1, $2, t.now, $3::text[], $4, $5, $6,
           t.now + least($7::bigint, $8::bigint) * interval '1 second', t.now + $8::bigint * interval '1 second'
      from (select clock_timestamp() as now) t
-   returning ${columns}, extract(epoch from idle_expires_at - clock_timestamp())::float8 as refresh_expires_in,
+   returning id, counter, auth_time, amr, acr,
+             extract(epoch from idle_expires_at - clock_timestamp())::float8 as refresh_expires_in,
              extract(epoch from expires_at - clock_timestamp())::float8 as ends_in`,
 );
 
-export function insertSession(
+export const insertSession = (
   on: Queryable,
-  session: {
-    id: string;
-    userId: string;
-    amr: readonly string[];
-    acr: string;
-    ip: string | null;
-    userAgent: string | null;
-    idleTtlSeconds: number;
-    maxAgeSeconds: number;
-  },
-): Promise<(SessionRow & { refresh_expires_in: number; ends_in: number }) | undefined> {
-  return one(on, insert, [
+  session: NewStoredSession,
+  limits: SessionLimits,
+): Promise<IssuedSession | undefined> =>
+  one(on, insert, [
     session.id,
     session.userId,
     session.amr,
     session.acr,
     session.ip,
     session.userAgent,
-    session.idleTtlSeconds,
-    session.maxAgeSeconds,
+    limits.idleTtlSeconds,
+    limits.maxAgeSeconds,
   ]);
-}
-
-/** What a rotation answers: the session as it is now, with the user whose token is to be issued. */
-export interface RotatedRow {
-  readonly id: string;
-  readonly counter: number;
-  readonly auth_time: Date;
-  readonly amr: readonly string[];
-  readonly acr: 'aal1' | 'aal2';
-  readonly refresh_expires_in: number;
-  /** Seconds to the session's absolute end, past which no token of it lives. */
-  readonly ends_in: number;
-  readonly user_id: string;
-  readonly email: string;
-  readonly email_verified: boolean;
-  readonly first_name: string | null;
-  readonly last_name: string | null;
-  readonly roles: readonly string[];
-  readonly permissions: readonly string[];
-  readonly epoch: number;
-  readonly mfa_enabled: boolean;
-  readonly user_created_at: Date;
-  readonly user_updated_at: Date;
-  readonly last_login_at: Date | null;
-}
 
 const userColumns = `u.id as user_id, u.email, u.email_verified, u.first_name, u.last_name, u.roles, u.permissions, u.epoch,
   u.mfa_enabled, u.created_at as user_created_at, u.updated_at as user_updated_at, u.last_login_at`;
@@ -90,7 +49,7 @@ const userColumns = `u.id as user_id, u.email, u.email_verified, u.first_name, u
  * The rotation: one compare-and-swap for a batch of sessions. A counter at or ahead of the row's wins (ahead with a right
  * MAC means that the store lost a rotation, and the client did nothing wrong); one behind it loses and is not answered.
  */
-const rotate = statement<[readonly string[], readonly number[], number], RotatedRow>(
+const rotate = statement<[readonly string[], readonly number[], number], SessionOfUser>(
   'sessions_consume_refresh',
   `update sessions s
       set counter = p.counter + 1,
@@ -109,10 +68,10 @@ export const consumeRefresh = (
   on: Queryable,
   presented: readonly { readonly sessionId: string; readonly counter: number }[],
   idleTtlSeconds: number,
-): Promise<readonly RotatedRow[]> =>
+): Promise<readonly SessionOfUser[]> =>
   on.run(rotate, [presented.map((one) => one.sessionId), presented.map((one) => one.counter), idleTtlSeconds]);
 
-const findStanding = statement<[string], RotatedRow & { status: string; rotated_ms_ago: number | null }>(
+const findStanding = statement<[string], SessionOfUser & { status: string; rotated_ms_ago: number | null }>(
   'sessions_find_standing',
   `select s.id, s.counter, s.auth_time, s.amr, s.acr, u.status,
           (extract(epoch from clock_timestamp() - s.rotated_at) * 1000)::float8 as rotated_ms_ago,
@@ -126,51 +85,45 @@ const findStanding = statement<[string], RotatedRow & { status: string; rotated_
 export const findSessionStanding = (
   on: Queryable,
   sessionId: string,
-): Promise<(RotatedRow & { status: string; rotated_ms_ago: number | null }) | undefined> =>
+): Promise<(SessionOfUser & { status: string; rotated_ms_ago: number | null }) | undefined> =>
   one(on, findStanding, [sessionId]);
 
-const find = statement<[string, string], SessionRow>(
+const find = statement<[string, string], SessionView>(
   'sessions_find',
-  `select ${columns} from sessions where id = $1 and user_id = $2 and ${live}`,
+  `select ${shown} from sessions where id = $1 and user_id = $2 and ${live}`,
 );
 
-export const findSession = (on: Queryable, id: string, userId: string): Promise<SessionRow | undefined> =>
+export const findSession = (on: Queryable, id: string, userId: string): Promise<SessionView | undefined> =>
   one(on, find, [id, userId]);
 
-const listByUser = statement<[string, number], SessionRow>(
+const listByUser = statement<[string, number], SessionView>(
   'sessions_list_by_user',
-  `select ${columns} from sessions where user_id = $1 and ${live} order by id desc limit $2`,
+  `select ${shown} from sessions where user_id = $1 and ${live} order by id desc limit $2`,
 );
 
-export const listSessionsByUser = (on: Queryable, userId: string, limit: number): Promise<readonly SessionRow[]> =>
+export const listSessionsByUser = (on: Queryable, userId: string, limit: number): Promise<readonly SessionView[]> =>
   on.run(listByUser, [userId, limit]);
-
-export interface EndedRow {
-  readonly id: string;
-  readonly user_id: string;
-  readonly age_seconds: number;
-}
 
 const ended = 'id, user_id, extract(epoch from clock_timestamp() - created_at)::float8 as age_seconds';
 
-const deleteOne = statement<[string, string], EndedRow>(
+const deleteOne = statement<[string, string], EndedSession>(
   'sessions_delete',
   `delete from sessions where id = $1 and user_id = $2 returning ${ended}`,
 );
 
-export const deleteSession = (on: Queryable, id: string, userId: string): Promise<EndedRow | undefined> =>
+export const deleteSession = (on: Queryable, id: string, userId: string): Promise<EndedSession | undefined> =>
   one(on, deleteOne, [id, userId]);
 
 /** Ends the session whose refresh token was reused, unless somebody rotated it back into order meanwhile. */
-const deleteReused = statement<[string, number], EndedRow>(
+const deleteReused = statement<[string, number], EndedSession>(
   'sessions_delete_reused',
   `delete from sessions where id = $1 and counter > $2 returning ${ended}`,
 );
 
-export const deleteReusedSession = (on: Queryable, id: string, counter: number): Promise<EndedRow | undefined> =>
+export const deleteReusedSession = (on: Queryable, id: string, counter: number): Promise<EndedSession | undefined> =>
   one(on, deleteReused, [id, counter]);
 
-const deleteByUser = statement<[string, string | null], EndedRow>(
+const deleteByUser = statement<[string, string | null], EndedSession>(
   'sessions_delete_by_user',
   `delete from sessions where user_id = $1 and ($2::uuid is null or id <> $2::uuid) returning ${ended}`,
 );
@@ -180,9 +133,9 @@ export const deleteSessionsByUser = (
   on: Queryable,
   userId: string,
   keep: string | null,
-): Promise<readonly EndedRow[]> => on.run(deleteByUser, [userId, keep]);
+): Promise<readonly EndedSession[]> => on.run(deleteByUser, [userId, keep]);
 
-const deleteOverLimit = statement<[string, number, string], EndedRow>(
+const deleteOverLimit = statement<[string, number, string], EndedSession>(
   'sessions_delete_over_limit',
   `delete from sessions where id in (
      select id from sessions where user_id = $1 and id <> $3
@@ -196,7 +149,7 @@ export const deleteSessionsOverLimit = (
   userId: string,
   limit: number,
   keep: string,
-): Promise<readonly EndedRow[]> => on.run(deleteOverLimit, [userId, Math.max(0, limit - 1), keep]);
+): Promise<readonly EndedSession[]> => on.run(deleteOverLimit, [userId, Math.max(0, limit - 1), keep]);
 
 /** Expired rows among the next ones in order of creation; `last` is where to go on. */
 const sweep = statement<[string, number], { id: string | null; last: string | null; age_seconds: number | null }>(

@@ -6,82 +6,63 @@ import type { Random } from '../platform/random/index.ts';
 import type { Clock } from '../platform/time/index.ts';
 import type { NewRevocation, Pending, Revocation } from '../revocation/index.ts';
 import { describeDevice } from './device.rule.ts';
-import { createRotations, type Presented } from './rotation.ts';
-import {
-  consumeRefresh,
-  countSessions,
-  deleteExpiredSessions,
-  deleteReusedSession,
-  deleteSession,
-  deleteSessionsByUser,
-  deleteSessionsOverLimit,
-  type EndedRow,
-  findSession,
-  findSessionStanding,
-  insertSession,
-  listSessionsByUser,
-  type RotatedRow,
-  type SessionRow,
-  updateLastSeen,
-} from './sessions.sql.ts';
+import type { EndedSession, IssuedSession, Presented, Rotation, SessionStore, SessionView } from './session-store.ts';
 
 export type EndReason = 'logout' | 'logout_all' | 'revoked' | 'reuse' | 'limit' | 'expired' | 'disabled' | 'admin';
 
-export interface SessionLimits {
-  readonly idleTtlSeconds: number;
-  readonly maxAgeSeconds: number;
-  readonly maxPerUser: number;
-}
-
 export interface NewSession {
-  readonly userId: string;
+  /** As the transaction that starts the session has read and locked it. */
+  readonly user: { readonly id: string; readonly sessions_epoch: number };
   readonly amr: readonly string[];
   readonly acr: 'aal1' | 'aal2';
   readonly origin: Origin;
 }
 
-export interface Started {
-  readonly row: SessionRow & { readonly refresh_expires_in: number; readonly ends_in: number };
-  /** Of the sessions that had to make room. */
-  readonly pending: Pending | null;
-  readonly ended: readonly EndedRow[];
-}
+/** Starts a session in the transaction; nothing that could fail should come after it. */
+export type StartSession = (session: NewSession) => Promise<IssuedSession>;
 
 export interface Sessions {
-  /** In the caller's transaction, which holds the user's row. After its commit: `startedOne`. */
-  start(tx: Queryable, session: NewSession): Promise<Started>;
-  rotate(presented: Presented): Promise<RotatedRow | undefined>;
-  standing(sessionId: string): Promise<(RotatedRow & { status: string; rotated_ms_ago: number | null }) | undefined>;
+  /**
+   * One transaction that may start a session. What had to make room is known to be ended, everywhere, before this resolves;
+   * what a transaction began that did not commit is dropped again.
+   */
+  begin<T>(work: (tx: Queryable, start: StartSession) => Promise<T>): Promise<T>;
+  rotate(presented: Presented): Promise<Rotation>;
   /** Ends one session of this user; `undefined` for an unknown one and for somebody else's, alike. */
   end(userId: string, sessionId: string, reason: EndReason, origin: Origin): Promise<Pending | undefined>;
-  endReused(sessionId: string, userId: string, counter: number, origin: Origin): Promise<Pending | null>;
-  /** In the caller's transaction: ends all of the user's sessions but `keep`. */
+  endReused(presented: Presented, userId: string, origin: Origin): Promise<Pending | null>;
+  /** In the caller's transaction: ends all of the user's sessions but `keep`. After its commit: `ended`. */
   endAll(
     tx: Queryable,
     userId: string,
     keep: string | null,
     why: EndReason,
     actor: string,
-  ): Promise<{ ended: readonly EndedRow[]; entries: readonly NewRevocation[] }>;
-  /** After the commit: counts a session that began. */
-  startedOne(): void;
-  /** After the commit: counts what ended. */
-  counted(ended: readonly EndedRow[], reason: EndReason): void;
-  find(userId: string, sessionId: string): Promise<SessionRow | undefined>;
-  list(userId: string): Promise<readonly SessionRow[]>;
+  ): Promise<{ ended: readonly EndedSession[]; entries: readonly NewRevocation[] }>;
+  /** After the commit: counts what ended, and drops it. */
+  ended(userId: string, ended: readonly EndedSession[], reason: EndReason): void;
+  find(userId: string, sessionId: string): Promise<SessionView | undefined>;
+  list(userId: string): Promise<readonly SessionView[]>;
   /** Collected in memory, written in batches by `flushSeen`. */
-  seen(sessionId: string): void;
+  seen(userId: string, sessionId: string): void;
   flushSeen(): Promise<void>;
   /** Deletes what has expired; bounded batches until the end of the table. */
   sweep(): Promise<number>;
   count(): Promise<number>;
+  /** Whether a refresh token must name its user. */
+  readonly tokensNameUser: boolean;
 }
 
-const sweepBatch = 1_000;
+interface Begun {
+  readonly id: string;
+  readonly userId: string;
+  readonly over: readonly EndedSession[];
+  /** Of those that had to make room. */
+  readonly pending: Pending | null;
+}
+
 const seenMax = 50_000;
 const listMax = 1_000;
-const queueMax = 20_000;
-const firstId = '00000000-0000-0000-0000-000000000000';
 
 export function createSessions(deps: {
   readonly db: Database;
@@ -89,140 +70,153 @@ export function createSessions(deps: {
   readonly random: Random;
   readonly audit: Audit;
   readonly revocation: Revocation;
-  readonly limits: SessionLimits;
+  readonly store: SessionStore;
   readonly onStarted: () => void;
   readonly onEnded: (reason: EndReason, ageSeconds: number) => void;
 }): Sessions {
-  const { db, clock, random, audit, revocation, limits } = deps;
-  const rotations = createRotations({
-    run: (batch) => consumeRefresh(db, batch, limits.idleTtlSeconds),
-    queueMax,
-  });
-  let seen = new Map<string, number>();
+  const { db, clock, random, audit, revocation, store } = deps;
+  let seen = new Map<string, { readonly userId: string; readonly ms: number }>();
 
-  const entryOf = (row: EndedRow, reason: string, actor: string): NewRevocation => ({
+  const entryOf = (session: EndedSession, reason: string, actor: string): NewRevocation => ({
     kind: 'session',
-    subject: row.id,
+    subject: session.id,
     reason,
     actor,
   });
 
+  function ended(userId: string, gone: readonly EndedSession[], reason: EndReason): void {
+    for (const { age_seconds: age } of gone) deps.onEnded(reason, age);
+    drop(
+      userId,
+      gone.map(({ id }) => id),
+    );
+  }
+
+  /** Nobody waits for it: what has ended is dead by the ledger already. */
+  function drop(userId: string, ids: readonly string[]): void {
+    if (ids.length > 0) void store.forget(userId, ids);
+  }
+
   return {
-    async start(tx, session) {
-      const row = await insertSession(tx, {
-        id: random.uuidv7(clock.wallMs()),
-        userId: session.userId,
-        amr: session.amr,
-        acr: session.acr,
-        ip: session.origin.ip,
-        userAgent: session.origin.userAgent,
-        idleTtlSeconds: limits.idleTtlSeconds,
-        maxAgeSeconds: limits.maxAgeSeconds,
+    tokensNameUser: store.tokensNameUser,
+
+    async begin(work) {
+      const begun: { userId: string; id: string }[] = [];
+      let last: Begun | undefined;
+      const dropAllBut = (id: string | undefined): void => {
+        for (const one of begun) if (one.id !== id) drop(one.userId, [one.id]);
+      };
+      const run = db.transaction((tx) => {
+        last = undefined;
+        return work(tx, async ({ user, amr, acr, origin }) => {
+          const id = random.uuidv7(clock.wallMs());
+          begun.push({ userId: user.id, id });
+          const { session, overLimit: over } = await store.create(tx, {
+            id,
+            userId: user.id,
+            sessionsEpoch: user.sessions_epoch,
+            amr,
+            acr,
+            ip: origin.ip,
+            userAgent: origin.userAgent,
+          });
+          const entries = over.map((one) => entryOf(one, 'session_limit', 'system'));
+          last = { id, userId: user.id, over, pending: await revocation.append(tx, entries) };
+          return session;
+        });
       });
-      if (row === undefined) throw new Error('the session was not inserted');
-      const ended = await deleteSessionsOverLimit(tx, session.userId, limits.maxPerUser, row.id);
-      const pending = await revocation.append(
-        tx,
-        ended.map((one) => entryOf(one, 'session_limit', 'system')),
-      );
-      return { row, pending, ended };
+      const value = await run.catch((error: unknown) => {
+        dropAllBut(undefined);
+        throw error;
+      });
+      dropAllBut(last?.id);
+      await afterBegin(last);
+      return value;
     },
 
-    rotate: (presented) => rotations.rotate(presented),
-    standing: (sessionId) => findSessionStanding(db, sessionId),
+    rotate: (presented) => store.rotateRefresh(presented),
 
     async end(userId, sessionId, reason, origin) {
       const done = await db.transaction(async (tx) => {
-        const row = await deleteSession(tx, sessionId, userId);
-        if (row === undefined) return undefined;
-        const pending = await revocation.append(tx, [entryOf(row, reason, userId)]);
+        const session = await store.revoke(tx, userId, sessionId, { named: reason === 'logout' });
+        if (session === undefined) return undefined;
+        const pending = await revocation.append(tx, [entryOf(session, reason, userId)]);
         await audit.append(tx, origin, {
           type: reason === 'logout' ? 'session.logout' : 'session.revoked',
           actor: userId,
           target: sessionId,
           outcome: 'success',
         });
-        return { row, pending };
+        return { session, pending };
       });
       if (done === undefined || done.pending === null) return undefined;
-      deps.onEnded(reason, done.row.age_seconds);
+      ended(userId, [done.session], reason);
       return done.pending;
     },
 
-    async endReused(sessionId, userId, counter, origin) {
+    async endReused({ sessionId, counter }, userId, origin) {
       const done = await db.transaction(async (tx) => {
-        const row = await deleteReusedSession(tx, sessionId, counter);
-        if (row === undefined) return undefined;
-        const pending = await revocation.append(tx, [entryOf(row, 'refresh_token_reused', 'system')]);
+        const session = await store.revokeReused(tx, userId, sessionId, counter);
+        if (session === undefined) return undefined;
+        const pending = await revocation.append(tx, [entryOf(session, 'refresh_token_reused', 'system')]);
         await audit.append(tx, origin, {
           type: 'authn_token_reuse',
           actor: userId,
           target: sessionId,
           outcome: 'denied',
         });
-        return { row, pending };
+        return { session, pending };
       });
       if (done === undefined) return null;
-      deps.onEnded('reuse', done.row.age_seconds);
+      ended(userId, [done.session], 'reuse');
       return done.pending;
     },
 
     async endAll(tx, userId, keep, why, actor) {
-      const ended = await deleteSessionsByUser(tx, userId, keep);
-      return { ended, entries: ended.map((row) => entryOf(row, why, actor)) };
+      const gone = await store.revokeAllByUser(tx, userId, keep);
+      return { ended: gone, entries: gone.map((session) => entryOf(session, why, actor)) };
     },
 
-    startedOne: () => deps.onStarted(),
+    ended,
+    find: (userId, sessionId) => store.find(userId, sessionId),
+    list: (userId) => store.listByUser(userId, listMax),
 
-    counted(ended, reason) {
-      for (const row of ended) deps.onEnded(reason, row.age_seconds);
-    },
-
-    find: (userId, sessionId) => findSession(db, sessionId, userId),
-    list: (userId) => listSessionsByUser(db, userId, listMax),
-
-    seen(sessionId) {
-      if (seen.size < seenMax || seen.has(sessionId)) seen.set(sessionId, clock.wallMs());
+    seen(userId, sessionId) {
+      if (seen.size < seenMax || seen.has(sessionId)) seen.set(sessionId, { userId, ms: clock.wallMs() });
     },
 
     async flushSeen() {
       if (seen.size === 0) return;
-      const batch = [...seen].map(([id, ms]) => ({ id, ms })).sort((a, b) => (a.id < b.id ? -1 : 1));
+      const batch = [...seen].map(([id, one]) => ({ id, ...one })).sort((a, b) => (a.id < b.id ? -1 : 1));
       seen = new Map();
-      for (let start = 0; start < batch.length; start += sweepBatch) {
-        await updateLastSeen(db, batch.slice(start, start + sweepBatch));
-      }
+      await store.touch(batch);
     },
 
     async sweep() {
-      let swept = 0;
-      let after: string | null = firstId;
-      while (after !== null) {
-        const rows: readonly { id: string | null; last: string | null; age_seconds: number | null }[] =
-          await deleteExpiredSessions(db, after, sweepBatch);
-        for (const row of rows) {
-          if (row.id === null) continue;
-          swept += 1;
-          deps.onEnded('expired', row.age_seconds ?? 0);
-        }
-        after = rows[0]?.last ?? null;
-      }
-      return swept;
+      const swept = await store.sweepExpired();
+      for (const { age_seconds: age } of swept) deps.onEnded('expired', age);
+      return swept.length;
     },
 
-    count: () => countSessions(db),
+    count: () => store.count(),
   };
+
+  async function afterBegin(started: Begun | undefined): Promise<void> {
+    if (started === undefined) return;
+    deps.onStarted();
+    ended(started.userId, started.over, 'limit');
+    if (started.pending !== null) await revocation.settle(started.pending, started.userId);
+  }
 }
 
 /** How a session is shown to its user. */
-export function toSession(row: SessionRow, currentId: string): Session {
-  const ends = Math.min(row.expires_at.getTime(), row.idle_expires_at.getTime());
+export function toSession(row: SessionView, currentId: string): Session {
   return {
     id: row.id,
     current: row.id === currentId,
     created_at: row.created_at.toISOString(),
     last_seen_at: row.last_seen_at.toISOString(),
-    expires_at: new Date(ends).toISOString(),
+    expires_at: row.ends_at.toISOString(),
     ip: row.ip,
     user_agent: row.user_agent,
     device: describeDevice(row.user_agent),

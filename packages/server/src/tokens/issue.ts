@@ -5,20 +5,12 @@ import { type ShownUser, toUser } from '../accounts/index.ts';
 import type { RootSecret, SigningKeys } from '../keys/index.ts';
 import type { Random } from '../platform/random/index.ts';
 import type { Clock } from '../platform/time/index.ts';
+import type { IssuedSession } from '../sessions/index.ts';
 import { writeRefreshToken } from './refresh-token.rule.ts';
 
 export interface IssuedFor {
   readonly user: ShownUser & { readonly epoch: number };
-  readonly session: {
-    readonly id: string;
-    readonly counter: number;
-    readonly auth_time: Date;
-    readonly amr: readonly string[];
-    readonly acr: 'aal1' | 'aal2';
-    readonly refresh_expires_in: number;
-    /** Seconds to the session's absolute end. No access token outlives it, nor the end for want of use. */
-    readonly ends_in: number;
-  };
+  readonly session: IssuedSession;
 }
 
 export interface TokenIssuer {
@@ -38,6 +30,8 @@ export function createTokenIssuer(deps: {
   readonly issuer: string;
   readonly audience: string;
   readonly accessTtlSeconds: number;
+  /** Whether a refresh token names the user, as the session store in use needs it. */
+  readonly tokensNameUser: boolean;
   readonly onIssued: () => void;
 }): TokenIssuer {
   const { keys, root, clock, random } = deps;
@@ -48,6 +42,7 @@ export function createTokenIssuer(deps: {
       const nowMs = clock.wallMs();
       const now = Math.floor(nowMs / 1_000);
       const [byte = 0] = random.bytes(1);
+      // No access token outlives its session, nor that session's end for want of use.
       const ends = Math.min(session.ends_in, session.refresh_expires_in);
       const full = Math.min(deps.accessTtlSeconds, Math.floor(ends));
       const life = Math.max(1, Math.round(full * (1 - (lifeJitter * byte) / 255)));
@@ -73,7 +68,11 @@ export function createTokenIssuer(deps: {
         access_token: signCompact(header, claims, key.privateKey, key.algorithm),
         token_type: 'Bearer',
         expires_in: life,
-        refresh_token: writeRefreshToken(root, { sessionId: session.id, counter: session.counter }),
+        refresh_token: writeRefreshToken(root, {
+          sessionId: session.id,
+          userId: deps.tokensNameUser ? user.id : null,
+          counter: session.counter,
+        }),
         refresh_expires_in: Math.max(0, Math.floor(session.refresh_expires_in)),
         session_id: session.id,
         user: toUser(user),

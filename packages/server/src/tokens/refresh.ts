@@ -6,7 +6,7 @@ import type { TokenAnswer } from '@auth-service/protocol';
 import type { Origin } from '../audit/index.ts';
 import type { RootSecret } from '../keys/index.ts';
 import type { Revocation } from '../revocation/index.ts';
-import type { RotatedRow, Sessions } from '../sessions/index.ts';
+import type { SessionOfUser, Sessions } from '../sessions/index.ts';
 import type { TokenIssuer } from './issue.ts';
 import { judgeLateRefresh } from './refresh.rule.ts';
 import { readRefreshToken } from './refresh-token.rule.ts';
@@ -33,25 +33,25 @@ export function createRefresh(deps: {
     const token = readRefreshToken(root, text);
     if (token === undefined) return invalid;
     issuer.assertReady();
-    const rotated = await sessions.rotate(token);
-    if (rotated !== undefined) return answerFor(rotated);
+    const rotation = await sessions.rotate(token);
+    if (rotation.kind === 'gone') return invalid;
+    const { session } = rotation;
+    if (rotation.kind === 'won') return answerFor(session);
 
-    const standing = await sessions.standing(token.sessionId);
-    if (standing === undefined || standing.status !== 'active') return invalid;
     const judged = judgeLateRefresh({
       presented: token.counter,
-      current: standing.counter,
-      rotatedMsAgo: standing.rotated_ms_ago,
+      current: session.counter,
+      rotatedMsAgo: rotation.rotatedMsAgo,
       graceSeconds: deps.graceSeconds,
     });
-    if (judged === 'repeat') return answerFor(standing);
-    const pending = await sessions.endReused(token.sessionId, standing.user_id, token.counter, origin);
+    if (judged === 'repeat') return answerFor(session);
+    const pending = await sessions.endReused(token, session.user_id, origin);
     // The session may have been ended by a twin of this request meanwhile: the answer is the same.
-    if (pending !== null) await revocation.settle(pending, standing.user_id);
+    if (pending !== null) await revocation.settle(pending, session.user_id);
     return reused;
   };
 
-  function answerFor(row: RotatedRow): RefreshOutcome {
+  function answerFor(row: SessionOfUser): RefreshOutcome {
     const user = { ...row, id: row.user_id, created_at: row.user_created_at, updated_at: row.user_updated_at };
     return { kind: 'refreshed', answer: issuer.issue({ user, session: row }) };
   }

@@ -44,7 +44,7 @@ export function createRevokeAll(deps: {
       return { ended, pending };
     });
     if (done === undefined) return undefined;
-    sessions.counted(done.ended, options.reason);
+    sessions.ended(userId, done.ended, options.reason);
     const receipt = await revocation.settle(done.pending, userId);
     return { ...receipt, revoked_sessions: done.ended.length };
   };

@@ -14,38 +14,41 @@ const rootOf = (current: string, previous?: string) => createRootSecret({ curren
 describe('the refresh token', () => {
   const root = rootOf(secret());
 
-  test('reads back what was written, for any session and counter', () => {
+  const users = fc.option(fc.uuid(), { nil: null });
+
+  test('reads back what was written, for any session and counter, with and without the user', () => {
     fc.assert(
-      fc.property(fc.uuid(), fc.integer({ min: 0, max: 2 ** 31 - 1 }), (sessionId, counter) => {
-        assert.deepEqual(readRefreshToken(root, writeRefreshToken(root, { sessionId, counter })), {
-          sessionId,
-          counter,
-        });
+      fc.property(fc.uuid(), users, fc.integer({ min: 0, max: 2 ** 31 - 1 }), (sessionId, userId, counter) => {
+        const token = { sessionId, userId, counter };
+        assert.deepEqual(readRefreshToken(root, writeRefreshToken(root, token)), token);
       }),
     );
   });
 
-  test('REF-02 every prefix, every longer string, every changed character is refused', () => {
-    const token = writeRefreshToken(root, { sessionId: randomUUID(), counter: 7 });
-    for (let length = 0; length < token.length; length += 1) {
-      assert.equal(readRefreshToken(root, token.slice(0, length)), undefined);
-    }
-    for (const more of ['=', '==', 'A', ' ', '\n', '\u0000', token]) {
-      assert.equal(readRefreshToken(root, token + more), undefined);
-      assert.equal(readRefreshToken(root, more + token), undefined);
-    }
-    for (let at = 0; at < token.length; at += 1) {
-      for (const other of ['A', 'a', 'B', '9', '-', '_', '+', '/', '.', 'é']) {
-        if (token[at] === other) continue;
-        assert.equal(readRefreshToken(root, token.slice(0, at) + other + token.slice(at + 1)), undefined);
+  for (const userId of [null, randomUUID()]) {
+    const form = userId === null ? 'without a user' : 'with a user';
+    test(`REF-02 every prefix, every longer string, every changed character is refused, ${form}`, () => {
+      const token = writeRefreshToken(root, { sessionId: randomUUID(), userId, counter: 7 });
+      for (let length = 0; length < token.length; length += 1) {
+        assert.equal(readRefreshToken(root, token.slice(0, length)), undefined);
       }
-    }
-  });
+      for (const more of ['=', '==', 'A', ' ', '\n', '\u0000', 'A'.repeat(24), token]) {
+        assert.equal(readRefreshToken(root, token + more), undefined);
+        assert.equal(readRefreshToken(root, more + token), undefined);
+      }
+      for (let at = 0; at < token.length; at += 1) {
+        for (const other of ['A', 'a', 'B', '9', '-', '_', '+', '/', '.', 'é']) {
+          if (token[at] === other) continue;
+          assert.equal(readRefreshToken(root, token.slice(0, at) + other + token.slice(at + 1)), undefined);
+        }
+      }
+    });
+  }
 
   test('REF-01 tokens of one millisecond share no beginning beyond the prefix', () => {
     const now = Date.now();
     const tokens = Array.from({ length: 10_000 }, () =>
-      writeRefreshToken(root, { sessionId: systemRandom.uuidv7(now), counter: 0 }),
+      writeRefreshToken(root, { sessionId: systemRandom.uuidv7(now), userId: null, counter: 0 }),
     );
     assert.equal(new Set(tokens).size, tokens.length);
     assert.ok(new Set(tokens.map((token) => token.slice(0, 9))).size > 9_990);
@@ -54,7 +57,7 @@ describe('the refresh token', () => {
   test('is read under the previous root secret while that is being rotated, and no longer', () => {
     const before = secret();
     const after = secret();
-    const token = writeRefreshToken(rootOf(before), { sessionId: randomUUID(), counter: 1 });
+    const token = writeRefreshToken(rootOf(before), { sessionId: randomUUID(), userId: null, counter: 1 });
     assert.notEqual(readRefreshToken(rootOf(after, before), token), undefined);
     assert.equal(readRefreshToken(rootOf(after), token), undefined);
   });

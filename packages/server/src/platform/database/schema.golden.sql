@@ -24,6 +24,10 @@ cluster_nodes.lease_until timestamp with time zone not null
 cluster_nodes.confirmed pg_snapshot
 cluster_nodes.confirmed_epoch text
 cluster_nodes.stats jsonb not null default '{}'::jsonb
+ended_sessions.id uuid not null
+ended_sessions.user_id uuid not null
+ended_sessions.ended_at timestamp with time zone not null default clock_timestamp()
+ended_sessions.expires_at timestamp with time zone not null
 lockouts.key bytea not null
 lockouts.failures integer not null default 0
 lockouts.reserved integer not null default 0
@@ -86,6 +90,7 @@ users.mfa_enabled boolean not null default false
 users.created_at timestamp with time zone not null default now()
 users.updated_at timestamp with time zone not null default now()
 users.last_login_at timestamp with time zone
+users.sessions_epoch bigint not null default 0
 
 -- constraints
 audit_events constraint audit_events_outcome_check CHECK ((outcome = ANY (ARRAY['success'::text, 'failure'::text, 'denied'::text])))
@@ -94,6 +99,7 @@ audit_pending constraint audit_pending_pkey PRIMARY KEY (event_id)
 audit_seals constraint audit_seals_event_id_key UNIQUE (event_id)
 audit_seals constraint audit_seals_pkey PRIMARY KEY (seq)
 cluster_nodes constraint cluster_nodes_pkey PRIMARY KEY (incarnation)
+ended_sessions constraint ended_sessions_pkey PRIMARY KEY (id)
 lockouts constraint lockouts_pkey PRIMARY KEY (key)
 revocations constraint revocations_kind_check CHECK ((kind = ANY (ARRAY['token'::text, 'session'::text, 'user'::text, 'key'::text])))
 revocations constraint revocations_pkey PRIMARY KEY (id)
@@ -114,6 +120,9 @@ CREATE UNIQUE INDEX audit_pending_pkey ON public.audit_pending USING btree (even
 CREATE UNIQUE INDEX audit_seals_event_id_key ON public.audit_seals USING btree (event_id)
 CREATE UNIQUE INDEX audit_seals_pkey ON public.audit_seals USING btree (seq)
 CREATE UNIQUE INDEX cluster_nodes_pkey ON public.cluster_nodes USING btree (incarnation)
+CREATE INDEX ended_sessions_ended_at ON public.ended_sessions USING btree (ended_at)
+CREATE INDEX ended_sessions_expires_at ON public.ended_sessions USING btree (expires_at)
+CREATE UNIQUE INDEX ended_sessions_pkey ON public.ended_sessions USING btree (id)
 CREATE UNIQUE INDEX lockouts_pkey ON public.lockouts USING btree (key)
 CREATE INDEX lockouts_updated_at ON public.lockouts USING btree (updated_at)
 CREATE INDEX revocations_expires_at ON public.revocations USING btree (expires_at)
