@@ -4,7 +4,9 @@ export const hostPattern = [/^[A-Za-z0-9.:_[\]%-]{1,255}$/, 'set a host name or 
 export const hostPortList = {
   values: 'host:port,…',
   check: (entry: string) =>
-    /^[A-Za-z0-9._-]+:\d{1,5}$|^\[[0-9a-fA-F:.]+\]:\d{1,5}$/.test(entry)
+    /^([A-Za-z0-9._-]{1,253}|\[[0-9a-fA-F:.]{2,45}\]):[1-9]\d{0,4}$/.test(entry) && portOf(entry) <= 65_535
       ? undefined
       : (['is no host:port', 'set host:port,host:port,…'] as const),
 };
+
+const portOf = (entry: string): number => Number(entry.slice(entry.lastIndexOf(':') + 1));

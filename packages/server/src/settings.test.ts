@@ -369,7 +369,6 @@ describe('what this version does not have', () => {
     ...{
       WORKERS: 'auto',
       SESSION_STORE: 'redis',
-      CLUSTER_STRATEGY: 'gossip',
     },
     ...{
       REDIS_URL: 'redis://x',
@@ -434,6 +433,67 @@ describe('clustering', () => {
       assert.ok(lines[0]?.startsWith(name));
     });
   }
+
+  const inPod = { KUBERNETES_SERVICE_HOST: '10.96.0.1', KUBERNETES_SERVICE_PORT: '443' };
+
+  for (const [strategy, variables] of [
+    ['postgres', {}],
+    ['static', { CLUSTER_PEERS: 'a:4370' }],
+    ['gossip', {}],
+    ['gossip', { CLUSTER_PEERS: 'a:4370', CLUSTER_GOSSIP_TTL: '0' }],
+    ['dns', { CLUSTER_DNS_QUERY: '_mesh._tcp.auth.example.com.' }],
+    ['kubernetes-dns', { CLUSTER_DNS_QUERY: 'auth-headless' }],
+    ['kubernetes', { KUBERNETES_SELECTOR: 'app in (a, b),!canary', ...inPod }],
+  ] as const) {
+    test(`${strategy} starts with ${Object.keys(variables).join(', ') || 'nothing more'}`, () => {
+      assert.equal(settingsOf({ ...together, CLUSTER_STRATEGY: strategy, ...variables }).cluster?.strategy, strategy);
+    });
+  }
+
+  for (const [name, strategy, variables] of [
+    ['CLUSTER_PEERS', 'static', {}],
+    ['CLUSTER_PEERS', 'static', { CLUSTER_PEERS: 'a:65536' }],
+    ['CLUSTER_PEERS', 'static', { CLUSTER_PEERS: 'a:0' }],
+    ['CLUSTER_PEERS', 'static', { CLUSTER_PEERS: 'fd00::1:4370' }],
+    ['CLUSTER_DNS_QUERY', 'dns', {}],
+    ['CLUSTER_DNS_QUERY', 'dns', { CLUSTER_DNS_QUERY: 'a..b' }],
+    ['CLUSTER_DNS_QUERY', 'dns', { CLUSTER_DNS_QUERY: 'https://a' }],
+    ['CLUSTER_DNS_QUERY', 'kubernetes-dns', {}],
+    ['CLUSTER_PORT', 'dns', { CLUSTER_DNS_QUERY: 'a.example.com', CLUSTER_PORT: '0' }],
+    ['CLUSTER_GOSSIP_ADDRESS', 'gossip', { CLUSTER_GOSSIP_ADDRESS: '10.0.0.1' }],
+    ['CLUSTER_GOSSIP_ADDRESS', 'gossip', { CLUSTER_GOSSIP_ADDRESS: '239.1.1.256' }],
+    ['CLUSTER_GOSSIP_PORT', 'gossip', { CLUSTER_GOSSIP_PORT: '0' }],
+    ['KUBERNETES_SELECTOR', 'kubernetes', inPod],
+    ['KUBERNETES_SELECTOR', 'kubernetes', { ...inPod, KUBERNETES_SELECTOR: 'app=a&b' }],
+    ['KUBERNETES_NAMESPACE', 'kubernetes', { ...inPod, KUBERNETES_SELECTOR: 'a=b', KUBERNETES_NAMESPACE: '../x' }],
+    ['KUBERNETES_SERVICE_HOST', 'kubernetes', { KUBERNETES_SELECTOR: 'app=a' }],
+    ['CLUSTER_STRATEGY', 'redis', {}],
+  ] as const) {
+    test(`${strategy} with ${JSON.stringify(variables)} is refused with one line that begins with ${name}`, () => {
+      const lines = problemsOf({ ...together, CLUSTER_STRATEGY: strategy, ...variables });
+      assert.equal(lines.length, 1, lines.join('\n'));
+      assert.match(lines[0] ?? '', new RegExp(`^${name} .+; .+`));
+    });
+  }
+
+  test('what the strategy does not read is a warning that names who would', () => {
+    const result = load({ ...together, CLUSTER_PEERS: 'a:4370', CLUSTER_GOSSIP_TTL: '3' });
+    assert.ok(result.ok);
+    assert.deepEqual(describeProblems(result.warnings), [
+      'CLUSTER_PEERS is not used with CLUSTER_STRATEGY=postgres; unset it, or set CLUSTER_STRATEGY=static or gossip',
+      'CLUSTER_GOSSIP_TTL is not used with CLUSTER_STRATEGY=postgres; unset it, or set CLUSTER_STRATEGY=gossip',
+    ]);
+  });
+
+  test('the API server is where Kubernetes says', () => {
+    const { cluster } = settingsOf({
+      ...together,
+      ...{ CLUSTER_STRATEGY: 'kubernetes', KUBERNETES_SELECTOR: 'app=a' },
+      ...{ KUBERNETES_SERVICE_HOST: 'fd00::1', KUBERNETES_SERVICE_PORT: '6443' },
+    });
+    assert.deepEqual(cluster?.kubernetes.apiServer, { host: 'fd00::1', port: 6443 });
+    assert.equal(cluster?.kubernetes.namespace, undefined);
+  });
 });
 
 describe('documents', () => {

@@ -18,7 +18,13 @@ import {
   type SettingProblem,
   type ValuesOf,
 } from './platform/config/index.ts';
-import { type ClusterSettings, clusterOf, clusterProblems } from './settings-cluster.ts';
+import {
+  type ClusterSettings,
+  type ClusterSurroundings,
+  clusterOf,
+  clusterProblems,
+  clusterWarnings,
+} from './settings-cluster.ts';
 import { settingsPrefixes, settingsTable } from './settings-table.ts';
 
 export interface PostgresAddress {
@@ -128,19 +134,25 @@ export function loadSettings(
   const { values, sources } = read;
   const failed = read.ok ? [] : read.problems.map(({ variable }) => variable.replace(/_FILE$/, ''));
   const isSet = (name: keyof Values): boolean => sources[name] !== 'default';
+  const around: ClusterSurroundings = {
+    isEmbedded: partsOf(values) === undefined,
+    hasRedis: hasRedis(values),
+    environment,
+    isSet,
+  };
   const together = [
     ...databaseProblems(values, isSet),
     ...secretProblems(values),
     ...listenerProblems(values, options.readFile),
     ...passwordProblems(values),
     ...sessionProblems(values),
-    ...clusterProblems(values, partsOf(values) === undefined),
+    ...clusterProblems(values, around),
   ];
   // What follows from a problem that is told already (a secret that is "missing" because it was refused) is not told too.
   const more = together.filter((found) => !failed.some((name) => new RegExp(`\\b${name}\\b`).test(problemLine(found))));
   if (!read.ok) return { ok: false, problems: [...read.problems, ...more] };
   if (more.length > 0) return { ok: false, problems: more };
-  const settings = resolve(values, options.machine);
+  const settings = resolve(values, options.machine, environment);
   const resolved: Values = {
     ...values,
     HOST: settings.host,
@@ -157,7 +169,7 @@ export function loadSettings(
     ok: true,
     settings,
     effective: effectiveSettings(settingsTable, resolved, sources),
-    warnings: read.warnings,
+    warnings: [...read.warnings, ...clusterWarnings(values, around)],
   };
 }
 
@@ -173,7 +185,7 @@ const problem = (variable: keyof Values, text: string, mend: string): SettingPro
   mend,
 });
 
-function resolve(values: Values, machine: Machine): Settings {
+function resolve(values: Values, machine: Machine, environment: Environment): Settings {
   const database = databaseOf(values);
   const isOpenToAll = database.kind === 'postgres' || values.JWT_SECRET !== undefined;
   const workers = values.PASSWORD_HASH_WORKERS ?? Math.max(1, machine.cores);
@@ -232,7 +244,7 @@ function resolve(values: Values, machine: Machine): Settings {
     revocationAckTimeoutMs: values.REVOCATION_ACK_TIMEOUT,
     revocationMaxStalenessSeconds: values.REVOCATION_MAX_STALENESS,
     revocationWhenStale: values.REVOCATION_WHEN_STALE,
-    cluster: clusterOf(values),
+    cluster: clusterOf(values, environment),
     metricsToken: values.METRICS_TOKEN,
     clusterStatusToken: values.CLUSTER_STATUS_TOKEN,
     logLevel: values.LOG_LEVEL,
@@ -240,6 +252,12 @@ function resolve(values: Values, machine: Machine): Settings {
     otlpEndpoint: values.OTEL_EXPORTER_OTLP_ENDPOINT,
   };
 }
+
+const hasRedis = (values: Values): boolean =>
+  values.REDIS_URL !== undefined ||
+  values.REDIS_HOST !== undefined ||
+  values.REDIS_CLUSTER_NODES.length > 0 ||
+  values.REDIS_SENTINELS.length > 0;
 
 interface DatabaseParts {
   readonly host: string;
