@@ -1,8 +1,8 @@
 /**
  * `npm run bench`: the service beside its limits, in one run.
  *
- *   npm run bench                                everything, under ten minutes
- *   npm run bench -- --quick                     under two minutes, fewer and shorter rounds
+ *   npm run bench                                everything, about a quarter of an hour
+ *   npm run bench -- --quick                     a few minutes, fewer and shorter rounds
  *   npm run bench -- --only validate,refresh     some workloads; an unknown name lists them
  *   npm run bench -- --json file                 where the figures of every round go
  *   npm run bench -- --rounds 20                 more rounds, on a machine with other work
@@ -19,6 +19,7 @@ import { type Bench, createBench } from './lib/bench.ts';
 import { missingForPinning } from './lib/processes.ts';
 import { describeMachine, loadNow, type Report, type Row, textTable, writeTable } from './lib/report.ts';
 import { allCores } from './workloads/all-cores.ts';
+import { growth } from './workloads/growth.ts';
 import { inProcess } from './workloads/in-process.ts';
 import { oneCore } from './workloads/one-core.ts';
 import { starting } from './workloads/starting.ts';
@@ -27,6 +28,7 @@ const names = [
   ...['validate', 'validate-10k', 'refresh', 'logout'],
   ...['register', 'login', 'mixed', 'flood'],
   ...['start', 'memory', 'guard', 'signature'],
+  ...['nodes-on-one-core', 'growth'],
 ] as const;
 type Group = (bench: Bench, wants: (name: string) => boolean) => Promise<readonly Row[]>;
 const groups: Readonly<Record<string, Group>> = {
@@ -34,6 +36,7 @@ const groups: Readonly<Record<string, Group>> = {
   'all cores': allCores,
   'start and memory': starting,
   'in process': inProcess,
+  'several nodes': growth,
 };
 
 function usage(problem: string): never {

@@ -52,7 +52,7 @@ export function createBench(options: { readonly quick: boolean; readonly rounds:
     folder,
     rounds: options.rounds ?? (options.quick ? 4 : 9),
     postgres: () => {
-      postgres ??= startPostgres({ settings: { shared_buffers: '128MB' } });
+      postgres ??= startPostgres({ settings: { shared_buffers: '128MB', max_connections: '300' } });
       return postgres;
     },
     peer,
