@@ -1,0 +1,164 @@
+/**
+ * Is Redis there? What looks wrong is a suspicion, a ping is the answer.
+ *
+ *   up --suspect, no answer or connection lost--> away --dialled anew--> up
+ *
+ * While away every call fails at once, and new clients are dialled with growing, jittered pauses. A quiet connection is asked each
+ * second, so that the state is true without traffic. Each change is told once.
+ */
+import { Cluster } from 'ioredis';
+import type { Client } from './dial.ts';
+import { RedisUnavailable } from './redis.ts';
+import { within } from './within.ts';
+
+/** What is dialled and lost together. */
+export interface Clients {
+  readonly commands: Client;
+  /** For writes that wait for replicas, which nothing else shall wait behind. */
+  readonly durable: Client | undefined;
+}
+
+export interface CircuitOptions {
+  readonly dial: () => Promise<Clients>;
+  readonly mustBeMaster: boolean;
+  readonly probeTimeoutMs: number;
+  readonly random: () => number;
+  readonly onState: (state: 'up' | 'away', reason: RedisUnavailable | undefined) => void;
+}
+
+export interface Circuit {
+  readonly isUp: boolean;
+  start(): Promise<void>;
+  /** Throws at once while Redis is away. */
+  demand(): Clients;
+  suspect(cause: unknown): void;
+  close(): Promise<void>;
+}
+
+const pauseMsMin = 50;
+const pauseMsMax = 1_000;
+const watchMs = 1_000;
+
+export function createCircuit(options: CircuitOptions): Circuit {
+  let clients: Clients | undefined;
+  let away = new RedisUnavailable('away', { cause: new Error('not connected yet') });
+  let told: 'up' | 'away' | undefined;
+  let probing = false;
+  let closed = false;
+  let timer: NodeJS.Timeout | undefined;
+  let watch: NodeJS.Timeout | undefined;
+
+  function tell(state: 'up' | 'away'): void {
+    if (told === state || closed) return;
+    told = state;
+    options.onState(state, state === 'away' ? away : undefined);
+  }
+
+  function drop(): void {
+    const old = clients;
+    clients = undefined;
+    old?.commands.disconnect();
+    old?.durable?.disconnect();
+  }
+
+  async function connect(): Promise<void> {
+    const fresh = await options.dial();
+    if (closed) {
+      fresh.commands.disconnect();
+      fresh.durable?.disconnect();
+      return;
+    }
+    for (const client of [fresh.commands, fresh.durable]) {
+      client?.once('end', () => {
+        if (clients === fresh) goAway(new RedisUnavailable('away', { cause: new Error('the connection was lost') }));
+      });
+    }
+    clients = fresh;
+    tell('up');
+  }
+
+  function goAway(reason: RedisUnavailable): void {
+    if (closed) return;
+    away = reason;
+    drop();
+    tell('away');
+    lookAgain(pauseMsMin);
+  }
+
+  function lookAgain(pauseMs: number): void {
+    clearTimeout(timer);
+    if (closed) return;
+    timer = setTimeout(
+      () => {
+        connect().catch((failure: unknown) => {
+          if (failure instanceof RedisUnavailable) away = failure;
+          lookAgain(Math.min(pauseMs * 2, pauseMsMax));
+        });
+      },
+      pauseMs * (0.5 + options.random()),
+    );
+    timer.unref();
+  }
+
+  function suspect(cause: unknown): void {
+    const suspected = clients;
+    if (probing || suspected === undefined) return;
+    probing = true;
+    probe(suspected, options)
+      .catch((failure: unknown) => {
+        if (clients === suspected) goAway(new RedisUnavailable('away', { cause: failure ?? cause }));
+      })
+      .finally(() => {
+        probing = false;
+      });
+  }
+
+  return {
+    get isUp() {
+      return clients !== undefined;
+    },
+    async start() {
+      await connect().catch((failure: unknown) => goAway(failure as RedisUnavailable));
+      watch = setInterval(() => {
+        suspect(undefined);
+        refreshSlots(clients);
+      }, watchMs);
+      watch.unref();
+    },
+    demand() {
+      if (clients === undefined) throw new RedisUnavailable('away', { cause: away.cause });
+      return clients;
+    },
+    suspect,
+    async close() {
+      closed = true;
+      clearTimeout(timer);
+      clearInterval(watch);
+      drop();
+    },
+  };
+}
+
+/** Who has which slots may have changed without a command of ours that was sent elsewhere. */
+function refreshSlots(clients: Clients | undefined): void {
+  for (const client of [clients?.commands, clients?.durable]) {
+    if (client instanceof Cluster) client.refreshSlotsCache();
+  }
+}
+
+/** Throws when nobody answers who could serve. Of a Cluster one master is enough: the others' keys fail by themselves. */
+async function probe({ commands, durable }: Clients, options: CircuitOptions): Promise<void> {
+  const late = (): Error => new RedisUnavailable('deadline');
+  const ask = async (client: Client): Promise<void> => {
+    if (client instanceof Cluster) {
+      await Promise.any(client.nodes('master').map((node) => node.ping()));
+    } else if (options.mustBeMaster) {
+      const role: unknown = await client.call('ROLE');
+      if (!Array.isArray(role) || role[0] !== 'master') throw new Error('the server is no master any more');
+    } else {
+      await client.ping();
+    }
+  };
+  const asked = durable === undefined ? [ask(commands)] : [ask(commands), ask(durable)];
+  await within(options.probeTimeoutMs, Promise.all(asked), late);
+}
