@@ -160,6 +160,7 @@ async function runWords(words: readonly string[], workingDirectory: string): Pro
     uptimeMs: () => 0,
     onSignal: () => undefined,
     onFailure: () => undefined,
+    onReplace: () => undefined,
     exit: () => assert.fail('these words end by themselves'),
     collectGarbage: () => undefined,
   });

@@ -31,7 +31,7 @@ const packageEnters: Readonly<Record<string, readonly string[]>> = {
 
 /** Modules of Node without I/O, clock or randomness of their own (the functions that have them are looked for by name). */
 const pureModules = ['node:buffer', 'node:crypto', 'node:net', 'node:url', 'node:util'];
-const adapter = /\.(local|redis|postgres)\.ts$/;
+const adapter = /\.(local|redis|postgres|ipc)\.ts$/;
 /** Programs of their own: worker threads, and scripts that make a file of the room. */
 const program = /(^|[.-])(worker|make)\.ts$/;
 const testing = /(\.(test|contract)|\/testing)\.ts$/;

@@ -4,6 +4,7 @@
  */
 import { controlPath } from './beside.ts';
 import { controlPathMax, openControl } from './cli/index.ts';
+import { createIpcTransport } from './cluster/index.ts';
 import { type Core, createCore } from './core.ts';
 import { findOrMakeRootSecret } from './keys/index.ts';
 import { makeHttp } from './make-http.ts';
@@ -107,6 +108,7 @@ export function childSpecs(parts: Parts): readonly ChildSpec[] {
       stopTimeoutMs: 2_000,
       start: async ({ failed }) => every(everyMs.sweep, () => sweep(parts, core()), failed),
     },
+    workerHintsSpec(parts),
     controlSpec(parts),
     httpSpec(parts),
   ];
@@ -209,6 +211,21 @@ async function wire(parts: Parts): Promise<Core> {
   return core;
 }
 
+/** The way between the workers of this machine. */
+function workerHintsSpec({ late, node, worker }: Parts): ChildSpec {
+  return {
+    name: 'worker-hints',
+    restart: 'permanent',
+    stopTimeoutMs: 1_000,
+    async start() {
+      if (worker === undefined || late.hints === undefined) return { stop: async () => undefined };
+      const { channel } = worker;
+      const way = await late.hints.attach(createIpcTransport({ channel, incarnation: node.incarnation }));
+      return { stop: () => way.detach() };
+    },
+  };
+}
+
 function controlSpec({ settings, late, log }: Parts): ChildSpec {
   return {
     name: 'control',
@@ -257,8 +274,8 @@ export function listenerSpec(parts: Parts): ChildSpec {
       if (late.http?.closing() === true && !parts.state.closing) late.http = makeHttp(parts);
       const http = need(late.http, 'the HTTP service is made');
       const { host, port, tls } = settings;
-      // After a restart on the port that it had, also where any free one was asked for.
-      const where = { host, port: late.address?.port ?? port };
+      // After a restart on the port that it had, also where any free one was asked for; workers are given the same by their primary.
+      const where = { host, port: (parts.worker === undefined ? late.address?.port : undefined) ?? port };
       late.address = await http.listen(tls === undefined ? where : { ...where, tls });
       return { stop: () => http.close({ timeoutMs: settings.shutdownTimeoutMs }) };
     },

@@ -1,15 +1,15 @@
 /** What the HTTP platform asks the rooms: who calls, may they go on, how did it end. */
 import type { Core } from './core.ts';
 import type { OperationsGuard } from './operations/index.ts';
-import type { HttpHooks } from './platform/http/index.ts';
-import { type LocalRateLimiter, rateLimitHeaders } from './rate-limit/index.ts';
+import type { HttpHooks, RateLimitVerdict } from './platform/http/index.ts';
+import { type RateLimiter, type RateLimitResult, rateLimitHeaders } from './rate-limit/index.ts';
 import { createBearer } from './sessions/index.ts';
 import type { Settings } from './settings.ts';
 
 export function createHooks(deps: {
   readonly settings: Settings;
   readonly core: Core;
-  readonly limiter: LocalRateLimiter | null;
+  readonly limiter: RateLimiter | null;
   readonly operationsGuard: OperationsGuard;
   readonly onLimited: (policy: string) => void;
   readonly onResponse: HttpHooks['onResponse'];
@@ -17,6 +17,11 @@ export function createHooks(deps: {
   const { settings, core, limiter } = deps;
   const bearer = createBearer({ verifier: core.verifier, onSeen: core.sessions.seen });
   const tokens = { metrics: settings.metricsToken?.reveal(), cluster: settings.clusterStatusToken?.reveal() };
+  function verdictOf(result: RateLimitResult): RateLimitVerdict {
+    if (!result.allowed) deps.onLimited(result.policy);
+    const { allowed, retryAfterSeconds } = result;
+    return { allowed, headers: rateLimitHeaders(result), retryAfterSeconds };
+  }
   return {
     authenticate(request, access) {
       if (access.kind === 'operations') {
@@ -27,13 +32,8 @@ export function createHooks(deps: {
     },
     rateLimit(policy, bucket) {
       if (limiter === null) return undefined;
-      const verdict = limiter.take(policy, bucket);
-      if (!verdict.allowed) deps.onLimited(policy);
-      return {
-        allowed: verdict.allowed,
-        headers: rateLimitHeaders(verdict),
-        retryAfterSeconds: verdict.retryAfterSeconds,
-      };
+      const result = limiter.take(policy, bucket);
+      return result instanceof Promise ? result.then(verdictOf) : verdictOf(result);
     },
     onResponse: deps.onResponse,
   };

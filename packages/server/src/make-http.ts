@@ -4,10 +4,15 @@ import { createHealth, createOperationsGuard } from './operations/index.ts';
 import { need, type Parts } from './parts.ts';
 import { createClientAddress, createHttp, type HttpService } from './platform/http/index.ts';
 import { systemRandom } from './platform/random/index.ts';
-import { createLocalRateLimiter } from './rate-limit/index.ts';
+import { mergeExpositions } from './platform/telemetry/index.ts';
+import { createLocalRateLimiter, createPrimaryRateLimiter, type RateLimiter } from './rate-limit/index.ts';
 import { createRoutes } from './routes.ts';
 import { createValidateFast } from './tokens/index.ts';
 import { version } from './version.ts';
+import { figuresTopic, takeTopic } from './worker-topics.ts';
+
+/** More than the primary gives the workers. */
+const figuresDeadlineMs = 3_000;
 
 export function makeHttp(parts: Parts): HttpService {
   const { settings, log, clock, telemetry, node, state, late } = parts;
@@ -23,11 +28,10 @@ export function makeHttp(parts: Parts): HttpService {
     version,
     started: () => state.started,
     closing: () => state.closing,
+    onProbed: (peer, ready) => parts.onProbed?.(peer, ready),
     brokenChildren: () => parts.brokenChildren?.() ?? [],
   });
-  const limiter = settings.rateLimitEnabled
-    ? createLocalRateLimiter({ policies: settings.rateLimits, clock, random: systemRandom })
-    : null;
+  const limiter = settings.rateLimitEnabled ? makeRateLimiter(parts) : null;
   const hooks = createHooks({
     settings,
     core,
@@ -46,7 +50,7 @@ export function makeHttp(parts: Parts): HttpService {
       replica: core.replica,
       freshness: core.freshness,
     },
-    renderMetrics: telemetry.render,
+    renderMetrics: renderMetrics(parts),
     onLogin: telemetry.loggedIn,
     onRegister: telemetry.registered,
     version,
@@ -72,4 +76,36 @@ export function makeHttp(parts: Parts): HttpService {
     monotonicMs: clock.monotonicMs,
     fastPath: createValidateFast(core.verifier),
   });
+}
+
+function makeRateLimiter({ settings, clock, worker }: Parts): RateLimiter {
+  const local = createLocalRateLimiter({ policies: settings.rateLimits, clock, random: systemRandom });
+  if (worker === undefined) return local;
+  return createPrimaryRateLimiter({
+    local,
+    ask: (body, deadlineMs) => worker.channel.ask(takeTopic, body, deadlineMs),
+  });
+}
+
+/** Of a worker: the figures of all of them, since a scrape reaches any. Its own alone when the primary does not answer. */
+function renderMetrics({ telemetry, worker }: Parts): () => Promise<string> {
+  if (worker === undefined) return telemetry.render;
+  const own = { value: String(worker.place), text: () => telemetry.render() };
+  worker.channel.on(figuresTopic, own.text);
+  return async () => {
+    try {
+      const all = (await worker.channel.ask(figuresTopic, null, figuresDeadlineMs)) as readonly WorkerFigures[];
+      return mergeExpositions(
+        'worker',
+        all.map(({ worker: value, text }) => ({ value, text })),
+      );
+    } catch {
+      return mergeExpositions('worker', [{ value: own.value, text: await own.text() }]);
+    }
+  };
+}
+
+interface WorkerFigures {
+  readonly worker: string;
+  readonly text: string;
 }

@@ -170,6 +170,7 @@ export const metricsTable = {
     help: 'Parts of the service that ended and were started again.',
     labels: { child: { open: 50 } },
     initial: [
+      'worker',
       'store',
       'passwords',
       'password-worker',
@@ -178,6 +179,7 @@ export const metricsTable = {
       'sealer',
       'last-seen',
       'sweeper',
+      'worker-hints',
       'control',
       'http',
       'listener',

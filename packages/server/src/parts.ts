@@ -6,6 +6,7 @@ import type { Database } from './platform/database/index.ts';
 import type { HttpService } from './platform/http/index.ts';
 import type { Log } from './platform/log/index.ts';
 import type { Clock } from './platform/time/index.ts';
+import type { Channel } from './platform/workers/index.ts';
 import type { BeatNode } from './revocation/index.ts';
 import type { Settings } from './settings.ts';
 import type { Telemetry } from './telemetry.ts';
@@ -26,6 +27,16 @@ export interface Late {
   address?: { readonly url: string; readonly port: number };
 }
 
+/** Of a process that is one of several workers. */
+export interface WorkerPart {
+  /** To the primary. */
+  readonly channel: Channel;
+  /** From 1; kept when the process is started again. */
+  readonly place: number;
+  /** How often that was. */
+  readonly restarts: number;
+}
+
 export interface Parts {
   readonly settings: Settings;
   readonly log: Log;
@@ -34,7 +45,10 @@ export interface Parts {
   readonly node: BeatNode;
   readonly state: State;
   readonly late: Late;
+  readonly worker?: WorkerPart | undefined;
   brokenChildren?: () => readonly string[];
+  /** Told of everybody who asks whether this node is ready. */
+  readonly onProbed?: ((peer: string, ready: boolean) => void) | undefined;
 }
 
 export function need<T>(value: T | undefined, otherwise: string): T {

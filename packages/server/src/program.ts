@@ -13,6 +13,7 @@ import {
   usageOf,
 } from './cli/index.ts';
 import { type Environment, type ReadTextFile, withDotenv } from './platform/config/index.ts';
+import type { ChannelPort, WorkerProcess } from './platform/workers/index.ts';
 import { describeConfig, describeProblems, loadSettings, type Machine, type SettingsResult } from './settings.ts';
 import { version } from './version.ts';
 
@@ -28,9 +29,25 @@ export interface ProgramHost {
   readonly uptimeMs: () => number;
   readonly onSignal: (listener: (signal: string) => void) => void;
   readonly onFailure: (listener: (error: unknown) => void) => void;
+  /** Asked for new processes in place of those that run (SIGUSR2). */
+  readonly onReplace: (listener: () => void) => void;
   readonly exit: (code: number) => void;
   /** Gives memory that nothing holds back to the system. */
   readonly collectGarbage: () => void;
+  /** Starts this program as a worker, with this in its environment besides. */
+  readonly fork?: (worker: WorkerPlace, environment: Readonly<Record<string, string>>) => WorkerProcess;
+  /** Set in a worker: the way to its primary. */
+  readonly parent?: ParentProcess | undefined;
+}
+
+export interface WorkerPlace {
+  readonly place: number;
+  /** How often the worker in this place was started before. */
+  readonly restarts: number;
+}
+
+export interface ParentProcess extends ChannelPort, WorkerPlace {
+  onGone(listener: () => void): void;
 }
 
 /** Answers the exit code; for `start`, once the service has ended. */
@@ -120,12 +137,13 @@ async function ownCommand(host: ProgramHost, word: string, flags: readonly strin
     return exitOk;
   }
   if (word === 'start') {
+    const warnings = loaded.warnings.map((warning) => describeProblems([warning]).join());
+    if (loaded.settings.workers > 1 && host.fork !== undefined) {
+      const { runWorkers } = await import('./run-workers.ts');
+      return runWorkers(host, loaded.settings, warnings, host.fork);
+    }
     const { runService } = await import('./run-service.ts');
-    return runService(
-      host,
-      loaded.settings,
-      loaded.warnings.map((warning) => describeProblems([warning]).join()),
-    );
+    return runService(host, loaded.settings, warnings);
   }
   const { runMigrate, runDoctor } = await import('./maintenance.ts');
   return word === 'migrate'

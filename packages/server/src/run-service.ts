@@ -1,78 +1,65 @@
-/** `auth-service start`: the service in a process of its own, until a signal or a failure ends it. */
-
+/**
+ * `auth-service start`: the service in a process of its own, until a signal or a failure ends it. As a worker it is its
+ * primary that ends it, and the end of the primary.
+ */
 import { exitFailed, exitOk } from './cli/index.ts';
-import { createLog } from './platform/log/index.ts';
+import { createDrain, type Drain } from './drain.ts';
+import { type Ending, watchForEnd } from './ending.ts';
+import { createLog, type Log } from './platform/log/index.ts';
+import { systemClock, systemTimers } from './platform/time/index.ts';
+import { type Channel, createChannel, readyTopic, stopTopic } from './platform/workers/index.ts';
 import type { ProgramHost } from './program.ts';
-import { createService } from './service.ts';
+import { createService, type Service } from './service.ts';
 import type { Settings } from './settings.ts';
 import { describeStartFailure } from './start-failure.ts';
 import { version } from './version.ts';
+import { beginClosingTopic, probedTopic, signalledTopic } from './worker-topics.ts';
 
-/** Signals this close together are one: a terminal's Ctrl-C under npm arrives twice. */
-const sameSignalMs = 1_000;
 const settledAfterMs = 1_000;
 
 export async function runService(host: ProgramHost, settings: Settings, warnings: readonly string[]): Promise<number> {
-  const log = createLog({ level: settings.logLevel, format: settings.logFormat, destination: host.terminal.stdout });
-  for (const warning of warnings) log.warn({}, warning);
+  const worker = host.parent === undefined ? undefined : createChannel(host.parent, { timers: systemTimers });
+  const log = createLog({
+    level: settings.logLevel,
+    format: settings.logFormat,
+    destination: host.terminal.stdout,
+    ...(worker === undefined ? {} : { fields: { node: settings.nodeName } }),
+  });
+  // A worker's settings are those of its primary, which has said so.
+  if (worker === undefined) for (const warning of warnings) log.warn({}, warning);
 
-  const ended = Promise.withResolvers<number>();
+  const drain = createDrain({ seconds: settings.shutdownDrainSeconds, clock: systemClock, timers: systemTimers });
+  const ending = watchForEnd(host, log, worker === undefined ? undefined : (signal) => leaveToPrimary(worker, signal));
   const service = createService({
     settings,
     log,
-    onEscalate: () => ended.resolve(exitFailed),
+    onEscalate: () => ending.ask(exitFailed),
+    onProbed: worker === undefined ? drain.asked : (peer, ready) => worker.cast(probedTopic, [peer, ready]),
+    ...(worker === undefined || host.parent === undefined
+      ? {}
+      : { worker: { channel: worker, place: host.parent.place, restarts: host.parent.restarts } }),
   });
-  let signalledAt: number | undefined;
-  host.onSignal((signal) => {
-    const now = host.monotonicMs();
-    if (signalledAt === undefined) {
-      signalledAt = now;
-      log.info({ signal }, 'stopping');
-      ended.resolve(exitOk);
-    } else if (now - signalledAt > sameSignalMs) {
-      log.warn({ signal }, 'a second signal: exiting at once');
-      log.flush();
-      host.exit(exitFailed);
-    }
-  });
-  host.onFailure((error) => {
-    log.error({ error }, 'an error that nobody handled; the process ends');
-    ended.resolve(exitFailed);
-  });
+  if (worker !== undefined) obeyPrimary(host, worker, service, ending, log);
 
   let code: number;
   try {
-    const starting = service.listen();
-    const first = await Promise.race([starting, ended.promise]);
+    const first = await Promise.race([service.listen(), ending.asked]);
     if (typeof first !== 'number') {
-      const { database } = settings;
-      const store = database.kind === 'embedded' ? `embedded in ${database.dataDir}` : `postgres at ${database.place}`;
-      const took = Math.round(host.uptimeMs());
-      log.info(
-        { version, ready_ms: took },
-        `listening on ${first.url} (store: ${store}; node: ${service.node}); API reference: ${first.url}/docs`,
-      );
-      if (database.kind === 'embedded') {
-        log.info({}, 'the embedded store serves one small node; set DATABASE_URL for PostgreSQL');
-      }
+      if (worker === undefined) sayListening(host, settings, service, first.url, log);
+      else worker.cast(readyTopic, first);
     }
     // What loading left behind is a quarter of the memory that an idle service would go on holding.
     const settled = setTimeout(host.collectGarbage, settledAfterMs);
-    code = await ended.promise;
+    code = await ending.asked;
     clearTimeout(settled);
+    if (worker === undefined && typeof first !== 'number' && code === exitOk) await standBack(service, drain);
   } catch (error) {
     const known = describeStartFailure(error, settings);
     if (known === undefined) log.error({ error }, 'the service could not start');
     else log.error({}, known);
     code = exitFailed;
   }
-  // Whatever hangs, the process ends: what was answered is durable already.
-  const forced = setTimeout(() => {
-    log.error({}, 'stopping took too long; exiting');
-    log.flush();
-    host.exit(exitFailed);
-  }, settings.shutdownTimeoutMs + 5_000);
-  forced.unref();
+  ending.forceAfter(settings.shutdownTimeoutMs + 5_000);
   try {
     await service.stop();
   } catch (error) {
@@ -83,4 +70,39 @@ export async function runService(host: ProgramHost, settings: Settings, warnings
   log.flush();
   host.exit(code);
   return code;
+}
+
+function sayListening(host: ProgramHost, settings: Settings, service: Service, url: string, log: Log): void {
+  const { database } = settings;
+  const store = database.kind === 'embedded' ? `embedded in ${database.dataDir}` : `postgres at ${database.place}`;
+  const took = Math.round(host.uptimeMs());
+  log.info(
+    { version, ready_ms: took },
+    `listening on ${url} (store: ${store}; node: ${service.node}); API reference: ${url}/docs`,
+  );
+  if (database.kind === 'embedded') {
+    log.info({}, 'the embedded store serves one small node; set DATABASE_URL for PostgreSQL');
+  }
+}
+
+/** Not ready any more, and still there, until those who send requests have seen it. */
+function standBack(service: Service, drain: Drain): Promise<void> {
+  service.beginClosing();
+  return drain.wait();
+}
+
+/** A terminal's Ctrl-C reaches every process, and systemd's SIGTERM too: the primary says what becomes of it. */
+function leaveToPrimary(primary: Channel, signal: string): boolean {
+  if (signal === 'SIGTERM') primary.cast(signalledTopic, signal);
+  return true;
+}
+
+function obeyPrimary(host: ProgramHost, primary: Channel, service: Service, ending: Ending, log: Log): void {
+  primary.on(beginClosingTopic, () => service.beginClosing());
+  primary.on(stopTopic, () => ending.ask(exitOk));
+  host.parent?.onGone(() => {
+    primary.close();
+    log.error({}, 'the primary process is gone: this worker ends');
+    ending.ask(exitFailed);
+  });
 }

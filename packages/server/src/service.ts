@@ -2,7 +2,8 @@
  * The composition root: what runs, in which order it starts, how it is restarted, how it stops.
  *
  * Children in start order (stopped in reverse): store → passwords → keys → revocations (the beat) → sealer → sweeper →
- * control → http. Each that dies is started again with backoff; too many deaths in a minute escalate, and the process ends.
+ * hints between workers → control → http. Each that dies is started again with backoff; too many deaths in a minute escalate,
+ * and the process ends.
  * Ready once all have started, and not any more as soon as the end begins: readiness first, then the listener with what is
  * in flight, then what runs, then the lease, then the store.
  */
@@ -10,7 +11,7 @@ import { randomUUID } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { FastifyInstance } from 'fastify';
 import { childSpecs, listenerSpec } from './children.ts';
-import { need, type Parts, type State } from './parts.ts';
+import { need, type Parts, type State, type WorkerPart } from './parts.ts';
 import type { HttpService } from './platform/http/index.ts';
 import type { Log } from './platform/log/index.ts';
 import { systemRandom } from './platform/random/index.ts';
@@ -26,6 +27,9 @@ export interface ServiceOptions {
   readonly log: Log;
   /** Called when too many children died: the process should end with a failure. */
   readonly onEscalate?: (error: unknown) => void;
+  /** Told of everybody who asks whether this node is ready, and of the answer. */
+  readonly onProbed?: (peer: string, ready: boolean) => void;
+  readonly worker?: WorkerPart;
 }
 
 export interface Service {
@@ -37,6 +41,8 @@ export interface Service {
   start(): Promise<void>;
   /** Starts everything, and listens. */
   listen(): Promise<{ readonly url: string; readonly port: number }>;
+  /** Not ready from now on, though everything is still answered: `stop` follows once those who look have seen it. */
+  beginClosing(): void;
   stop(): Promise<void>;
   /** What runs, for drills and tests. */
   readonly supervisor: Supervisor;
@@ -46,7 +52,7 @@ export interface Service {
 const restartsMax = 20;
 const restartsWithinSeconds = 60;
 
-export function createService({ settings, log, onEscalate }: ServiceOptions): Service {
+export function createService({ settings, log, onEscalate, onProbed, worker }: ServiceOptions): Service {
   const clock = systemClock;
   const node = {
     incarnation: randomUUID(),
@@ -65,8 +71,9 @@ export function createService({ settings, log, onEscalate }: ServiceOptions): Se
     onState: (now, reason) => log.warn({ collector: settings.otlpEndpoint, state: now }, reason),
   });
   const telemetry = createTelemetry({ clock, runtime: true, tracing });
+  if (worker !== undefined) for (let at = 0; at < worker.restarts; at += 1) telemetry.restarted('worker');
   const state: State = { closing: false, started: false };
-  const parts: Parts = { settings, log, clock, telemetry, node, state, late: {} };
+  const parts: Parts = { settings, log, clock, telemetry, node, state, late: {}, onProbed, worker };
 
   const supervisor = createSupervisor({
     name: 'service',
@@ -97,6 +104,11 @@ export function createService({ settings, log, onEscalate }: ServiceOptions): Se
     state.started = true;
   }
 
+  function beginClosing(): void {
+    state.closing = true;
+    parts.late.http?.beginClosing();
+  }
+
   const http = (): HttpService => need(parts.late.http, 'the service has not started');
   return {
     supervisor,
@@ -108,9 +120,9 @@ export function createService({ settings, log, onEscalate }: ServiceOptions): Se
       await start(true);
       return need(parts.late.address, 'the listener has no address');
     },
+    beginClosing,
     async stop() {
-      state.closing = true;
-      parts.late.http?.beginClosing();
+      beginClosing();
       await supervisor.stop();
       await tracing.stop();
     },

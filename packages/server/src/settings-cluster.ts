@@ -45,8 +45,7 @@ export const clusterTable = inGroup('Clustering', {
   WORKERS: custom<'auto' | number, 1>({
     default: 1,
     values: '1 to 256, or auto',
-    unavailable: true,
-    about: 'Processes that share the port.',
+    about: 'Processes that share the port; more than one needs PostgreSQL. `auto`: as many as cores.',
     parse: (given) => {
       if (given === 'auto') return { ok: true, value: 'auto' };
       const count = /^\d{1,3}$/.test(given) ? Number(given) : 0;
@@ -137,6 +136,12 @@ const readBy: readonly (readonly [variable: keyof typeof clusterTable, ...strate
   ['CLUSTER_GOSSIP_TTL', 'gossip'],
   ['KUBERNETES_SELECTOR', 'kubernetes'],
 ];
+
+export function workersProblems({ WORKERS: workers }: Values, isEmbedded: boolean): readonly SettingProblem[] {
+  if (!isEmbedded || workers === 1) return [];
+  const mend = 'set DATABASE_URL to PostgreSQL, or unset it';
+  return [{ variable: 'WORKERS', problem: `is ${workers} on the embedded store, which has one process`, mend }];
+}
 
 export function clusterProblems(values: Values, around: ClusterSurroundings): readonly SettingProblem[] {
   if (!values.ENABLE_CLUSTERING) return [];

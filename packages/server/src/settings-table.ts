@@ -77,13 +77,25 @@ const listener = inGroup('Listener', {
     default: 10_000,
     min: 10,
     max: 1_000_000,
-    about: 'Open connections; more are turned away.',
+    about: 'Open connections, of each process; more are turned away.',
   }),
   SHUTDOWN_TIMEOUT: integer({
     default: 10,
     min: 0,
     max: 600,
     about: 'Seconds that requests in flight have to finish after SIGTERM.',
+  }),
+  SHUTDOWN_DRAIN: custom<'auto' | number, 'auto'>({
+    default: 'auto',
+    values: '0 to 600, or auto',
+    about:
+      'Seconds after SIGTERM in which `/health/ready` is 503 and requests are still taken, so that load balancers see it. `auto`: until each that keeps asking was told three times, at most 15; none if nobody asks.',
+    parse: (given) => {
+      if (given === 'auto') return { ok: true, value: 'auto' };
+      const count = /^\d{1,3}$/.test(given) ? Number(given) : -1;
+      if (count >= 0 && count <= 600) return { ok: true, value: count };
+      return { ok: false, problem: 'is no number of seconds', mend: 'set a number from 0 to 600, or auto' };
+    },
   }),
 });
 
@@ -108,7 +120,7 @@ const store = inGroup('Store', {
   DB_USERNAME: text({ default: undefined, about: 'Role of the service in PostgreSQL; required with `DB_HOST`.' }),
   DB_PASSWORD: secret({ placeholders: 'allowed', about: 'Password of that role.' }),
   DB_NAME: text({ default: undefined, about: 'Database; required with `DB_HOST`.' }),
-  DB_POOL_SIZE: integer({ default: 10, min: 1, max: 500, about: 'Connections of this node to PostgreSQL.' }),
+  DB_POOL_SIZE: integer({ default: 10, min: 1, max: 500, about: 'Connections to PostgreSQL, of each process.' }),
   DB_SSL: oneOf({
     default: undefined,
     shownDefault: '`prefer` for remote hosts, `disable` on this machine',
@@ -209,10 +221,10 @@ const passwords = inGroup('Passwords', {
   }),
   PASSWORD_HASH_WORKERS: integer({
     default: undefined,
-    shownDefault: 'as many as cores',
+    shownDefault: 'as many as cores, shared out among `WORKERS`',
     min: 1,
     max: 256,
-    about: 'Threads that hash passwords.',
+    about: 'Threads that hash passwords, of each process.',
   }),
   PASSWORD_HASH_QUEUE: integer({
     default: undefined,

@@ -367,7 +367,6 @@ describe('what settings may be together', () => {
 describe('what this version does not have', () => {
   const active = {
     ...{
-      WORKERS: 'auto',
       SESSION_STORE: 'redis',
     },
     ...{
@@ -493,6 +492,33 @@ describe('clustering', () => {
     });
     assert.deepEqual(cluster?.kubernetes.apiServer, { host: 'fd00::1', port: 6443 });
     assert.equal(cluster?.kubernetes.namespace, undefined);
+  });
+});
+
+describe('workers', () => {
+  const store = { DATABASE_URL: 'postgres://a:b@db/x', JWT_SECRET: otherSecret };
+  const counted = (variables: Readonly<Record<string, string>>): readonly number[] => {
+    const { workers, passwordHashWorkers, passwordHashQueueMax } = settingsOf({ ...store, ...variables });
+    return [workers, passwordHashWorkers, passwordHashQueueMax];
+  };
+
+  test('are as many as asked for, or as cores, and share the cores for their hashing', () => {
+    const { cores } = machine;
+    assert.ok(cores >= 2);
+    assert.deepEqual(counted({}), [1, cores, cores * 16]);
+    assert.deepEqual(counted({ WORKERS: 'auto' }), [cores, 1, 16]);
+    assert.deepEqual(counted({ WORKERS: '2' }), [2, Math.floor(cores / 2), Math.floor(cores / 2) * 16]);
+    assert.deepEqual(counted({ WORKERS: String(cores * 3) }), [cores * 3, 1, 16]);
+    assert.deepEqual(counted({ WORKERS: '2', PASSWORD_HASH_WORKERS: '7' }), [2, 7, 112]);
+  });
+
+  test('need PostgreSQL: refused with one line on the embedded store', () => {
+    for (const value of ['2', 'auto']) {
+      const lines = problemsOf({ WORKERS: value });
+      assert.equal(lines.length, 1);
+      assert.match(lines[0] ?? '', /^WORKERS is .*embedded store.*DATABASE_URL/);
+    }
+    assert.equal(settingsOf({ WORKERS: '1' }).workers, 1);
   });
 });
 

@@ -24,6 +24,7 @@ import {
   clusterOf,
   clusterProblems,
   clusterWarnings,
+  workersProblems,
 } from './settings-cluster.ts';
 import { settingsPrefixes, settingsTable } from './settings-table.ts';
 
@@ -57,7 +58,10 @@ export interface Settings {
   readonly trustProxy: false | number | readonly string[];
   readonly corsOrigins: readonly string[];
   readonly connectionsMax: number;
+  /** Processes that share the port. */
+  readonly workers: number;
   readonly shutdownTimeoutMs: number;
+  readonly shutdownDrainSeconds: number | 'auto';
 
   readonly database: DatabaseSettings;
   readonly dataDir: string;
@@ -146,6 +150,7 @@ export function loadSettings(
     ...listenerProblems(values, options.readFile),
     ...passwordProblems(values),
     ...sessionProblems(values),
+    ...workersProblems(values, around.isEmbedded),
     ...clusterProblems(values, around),
   ];
   // What follows from a problem that is told already (a secret that is "missing" because it was refused) is not told too.
@@ -188,7 +193,8 @@ const problem = (variable: keyof Values, text: string, mend: string): SettingPro
 function resolve(values: Values, machine: Machine, environment: Environment): Settings {
   const database = databaseOf(values);
   const isOpenToAll = database.kind === 'postgres' || values.JWT_SECRET !== undefined;
-  const workers = values.PASSWORD_HASH_WORKERS ?? Math.max(1, machine.cores);
+  const workers = values.WORKERS === 'auto' ? Math.max(1, machine.cores) : values.WORKERS;
+  const hashWorkers = values.PASSWORD_HASH_WORKERS ?? Math.max(1, Math.floor(machine.cores / workers));
   const tls =
     values.TLS_CERT_FILE === undefined || values.TLS_KEY_FILE === undefined
       ? undefined
@@ -205,7 +211,9 @@ function resolve(values: Values, machine: Machine, environment: Environment): Se
     trustProxy: values.TRUST_PROXY,
     corsOrigins: values.CORS_ORIGINS,
     connectionsMax: values.MAX_CONNECTIONS,
+    workers,
     shutdownTimeoutMs: values.SHUTDOWN_TIMEOUT * 1_000,
+    shutdownDrainSeconds: values.SHUTDOWN_DRAIN,
     database,
     dataDir: values.DATA_DIR,
     migrateOnStart: values.MIGRATE_ON_START,
@@ -223,8 +231,8 @@ function resolve(values: Values, machine: Machine, environment: Environment): Se
     passwordHash: values.PASSWORD_HASH,
     bcryptCost: values.BCRYPT_COST,
     passwordMinLength: values.PASSWORD_MIN_LENGTH,
-    passwordHashWorkers: workers,
-    passwordHashQueueMax: values.PASSWORD_HASH_QUEUE ?? workers * queuePerWorker,
+    passwordHashWorkers: hashWorkers,
+    passwordHashQueueMax: values.PASSWORD_HASH_QUEUE ?? hashWorkers * queuePerWorker,
     maxLoginAttempts: values.MAX_LOGIN_ATTEMPTS,
     lockoutDurationSeconds: values.LOCKOUT_DURATION,
     rateLimitEnabled: values.RATE_LIMIT_ENABLED,

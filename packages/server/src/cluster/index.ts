@@ -6,4 +6,5 @@
  */
 export type { Discovery, DiscoveryListeners, PeerAddress } from './discovery/discovery.ts';
 export type { HintBus } from './hints/bus.ts';
+export { createIpcTransport } from './hints/transport.ipc.ts';
 export type { HintTransport } from './hints/transport.ts';

@@ -47,8 +47,8 @@ export function healthRoutes(health: Health): readonly RouteDefinition[] {
         200: { description: 'It should.', schema: ProbeSchema },
         503: { description: 'Starting, closing, or not fresh.', schema: ProbeSchema },
       },
-      handle: () =>
-        health.ready()
+      handle: ({ peer }) =>
+        health.ready(peer)
           ? { status: 200, body: { status: 'ready' } }
           : { status: 503, body: { status: 'not_ready' }, headers: { 'Retry-After': '1' } },
     }),

@@ -13,8 +13,8 @@ export interface HealthReport {
 
 export interface Health {
   report(): Promise<HealthReport>;
-  /** Whether this node should get requests: started, not closing, fresh. */
-  ready(): boolean;
+  /** Whether this node should get requests: started, not closing, fresh. `peer` asked. */
+  ready(peer: string): boolean;
 }
 
 const ping = statement<[], { one: number }>('health_ping', 'select 1 as one');
@@ -31,6 +31,8 @@ export function createHealth(deps: {
   readonly version: string;
   readonly started: () => boolean;
   readonly closing: () => boolean;
+  /** Told of everybody who asks whether this node is ready. */
+  readonly onProbed: (peer: string, ready: boolean) => void;
   /** Children of the supervisor that are not running. */
   readonly brokenChildren: () => readonly string[];
 }): Health {
@@ -54,7 +56,11 @@ export function createHealth(deps: {
   const ready = (): boolean => deps.started() && !deps.closing() && vouches();
 
   return {
-    ready,
+    ready(peer) {
+      const isReady = ready();
+      deps.onProbed(peer, isReady);
+      return isReady;
+    },
     async report() {
       const latency = await databaseLatency();
       const broken = deps.brokenChildren();

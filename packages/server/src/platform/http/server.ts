@@ -261,6 +261,8 @@ async function openListener(
       : createHttpsServer({ ...settings, ...pair, minVersion: tlsMinVersion, handshakeTimeout: 10_000 }, handler);
   server.maxHeadersCount = limits.headerCount + 28;
   server.maxConnections = limits.connections;
+  // One of several workers would otherwise hand what is too much back to its primary, without end when all are full.
+  Object.assign(server, { dropMaxConnection: true });
   server.setTimeout(limits.idleSocketMs);
   const raw = {
     realm: options.realm,

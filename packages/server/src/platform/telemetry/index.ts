@@ -2,6 +2,7 @@
  * Figures and traces of what the process does. Both cost next to nothing while nobody asks for them, neither ever holds up or
  * fails the work that it tells of, and both keep to bounded memory when their reader is away.
  */
+export { mergeExpositions } from './exposition.ts';
 export {
   durationBuckets,
   type LabelsOf,

@@ -1,0 +1,23 @@
+/**
+ * Counters in the primary process, for workers of one machine: a limit is the limit, however many workers there are and
+ * whichever of them a connection is handed to. A primary that does not answer in time leaves the decision to the worker's
+ * own counters.
+ */
+import type { RateLimitResult } from './policy.rule.ts';
+import type { RateLimiter } from './rate-limit.ts';
+
+const deadlineMs = 250;
+
+export function createPrimaryRateLimiter(deps: {
+  /** Rejects when there is no answer in time. */
+  readonly ask: (body: readonly [policy: string, key: string, cost: number], deadlineMs: number) => Promise<unknown>;
+  readonly local: RateLimiter;
+}): RateLimiter {
+  return {
+    take: (policy, key, cost = 1) =>
+      deps.ask([policy, key, cost], deadlineMs).then(
+        (answer) => answer as RateLimitResult,
+        () => deps.local.take(policy, key, cost),
+      ),
+  };
+}
