@@ -42,7 +42,15 @@ export interface Api {
   close(): void;
 }
 
-const secretMembers = ['password', 'token', 'access_token', 'refresh_token', 'device_token'];
+const secretMembers = [
+  'password',
+  'token',
+  'access_token',
+  'refresh_token',
+  'device_token',
+  'current_password',
+  'new_password',
+];
 
 export function createApi(url: string, secrets: Secrets): Api {
   const agent = new Agent({ keepAlive: true, maxSockets: 256 });

@@ -15,7 +15,7 @@ export const roomGroups: readonly (readonly string[])[] = [
   ['sessions', 'lockout'],
   ['tokens'],
   ['mfa'],
-  ['login'],
+  ['login', 'profile'],
   ['administration'],
   ['operations'],
   ['cli'],

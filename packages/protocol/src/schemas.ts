@@ -115,6 +115,26 @@ export const LoginBodySchema = Type.Object(
   { title: 'LoginBody', additionalProperties: false },
 );
 
+export const ProfileBodySchema = Type.Object(
+  {
+    first_name: Type.Optional(Type.Union([Text({ maxLength: 100 }), Type.Null()])),
+    last_name: Type.Optional(Type.Union([Text({ maxLength: 100 }), Type.Null()])),
+  },
+  { title: 'ProfileBody', additionalProperties: false },
+);
+
+export const UserAnswerSchema = Type.Object({ user: UserSchema }, { title: 'UserAnswer', additionalProperties: false });
+
+export const ChangePasswordBodySchema = Type.Object(
+  { current_password: Password, new_password: Password },
+  { title: 'ChangePasswordBody', additionalProperties: false },
+);
+
+export const DeleteMeBodySchema = Type.Object(
+  { password: Type.Optional(Password) },
+  { title: 'DeleteMeBody', additionalProperties: false },
+);
+
 export const RefreshBodySchema = Type.Object(
   { refresh_token: Type.String() },
   { title: 'RefreshBody', additionalProperties: false },

@@ -30,6 +30,7 @@ import type { PasswordHasher } from './passwords/index.ts';
 import { type Database, type MigrationStatus, migrationStatus } from './platform/database/index.ts';
 import type { Random } from './platform/random/index.ts';
 import type { Clock } from './platform/time/index.ts';
+import { createProfile, type Profile } from './profile/index.ts';
 import {
   type Barrier,
   type Beat,
@@ -91,6 +92,7 @@ export interface Core {
   readonly access: Access;
   readonly users: Users;
   readonly login: Login;
+  readonly profile: Profile;
   readonly register: Register;
   migrations(): Promise<readonly MigrationStatus[]>;
   /** What must be read from the store before anything is answered. */
@@ -250,6 +252,7 @@ export function createCore(options: CoreOptions): Core {
       onLockout: meters.lockedOut,
     }),
     register: createRegister({ ...accounts, issuer, verificationRequired, passwordMinLength }),
+    profile: createProfile({ ...accounts, passwordMinLength, lockout, revocation, onLockout: meters.lockedOut }),
     migrations: () => migrationStatus(db),
     async load() {
       tokenTtlMaxSeconds = await updateTokenTtlMax(db, settings.accessTtlSeconds);

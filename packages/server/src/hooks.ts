@@ -15,7 +15,11 @@ export function createHooks(deps: {
   readonly onResponse: HttpHooks['onResponse'];
 }): HttpHooks {
   const { settings, core, limiter } = deps;
-  const bearer = createBearer({ verifier: core.verifier, onSeen: core.sessions.seen });
+  const bearer = createBearer({
+    verifier: core.verifier,
+    now: () => core.clock.wallMs() / 1_000,
+    onSeen: core.sessions.seen,
+  });
   const tokens = { metrics: settings.metricsToken?.reveal(), cluster: settings.clusterStatusToken?.reveal() };
   function verdictOf(result: RateLimitResult): RateLimitVerdict {
     if (!result.allowed) deps.onLimited(result.policy);

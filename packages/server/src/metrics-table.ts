@@ -96,7 +96,20 @@ export const metricsTable = {
   auth_sessions_ended_total: {
     type: 'counter',
     help: 'Sessions that ended, by why.',
-    labels: { reason: ['logout', 'logout_all', 'revoked', 'reuse', 'limit', 'expired', 'disabled', 'admin'] },
+    labels: {
+      reason: [
+        'logout',
+        'logout_all',
+        'revoked',
+        'reuse',
+        'limit',
+        'expired',
+        'disabled',
+        'admin',
+        'password_changed',
+        'deleted',
+      ],
+    },
   },
   auth_sessions_active: { type: 'gauge', help: 'Sessions in the store, counted now and then.', labels: {} },
   auth_session_duration_seconds: {

@@ -9,6 +9,9 @@ import { docsRoute, metricsRoute, openapiRoute } from './operations/documents.ro
 import { healthRoutes } from './operations/health.route.ts';
 import type { Health } from './operations/index.ts';
 import { buildOpenApi, type OpenApiDocument, type RouteDefinition, renderDocsPage } from './platform/http/index.ts';
+import { changePasswordRoute } from './profile/change-password.route.ts';
+import { deleteMeRoute } from './profile/delete-me.route.ts';
+import { updateMeRoute } from './profile/update-me.route.ts';
 import { deleteSessionRoute } from './sessions/delete-session.route.ts';
 import { listSessionsRoute } from './sessions/list-sessions.route.ts';
 import { logoutRoute } from './sessions/logout.route.ts';
@@ -22,7 +25,17 @@ import { validateTokenRoute } from './tokens/validate-token.route.ts';
 /** The part of the core that routes need; the OpenAPI generator passes one that is never called. */
 export type RouteCore = Pick<
   Core,
-  'db' | 'login' | 'register' | 'sessions' | 'revocation' | 'refresh' | 'revokeAll' | 'validate' | 'keys'
+  | 'clock'
+  | 'db'
+  | 'login'
+  | 'register'
+  | 'sessions'
+  | 'revocation'
+  | 'refresh'
+  | 'revokeAll'
+  | 'validate'
+  | 'keys'
+  | 'profile'
 >;
 
 export interface RouteDeps {
@@ -45,6 +58,9 @@ export function createRoutes(deps: RouteDeps): readonly RouteDefinition[] {
     validateTokenRoute(core.validate),
     logoutRoute(core),
     meRoute(core),
+    updateMeRoute(core.profile),
+    deleteMeRoute({ profile: core.profile, now: () => core.clock.wallMs() / 1_000 }),
+    changePasswordRoute(core.profile),
     listSessionsRoute(core.sessions),
     deleteSessionRoute(core),
     revokeAllTokensRoute(core.revokeAll),

@@ -11,6 +11,7 @@ export { describeEmailProblem } from './email-problem.rule.ts';
 export { type ShownUser, toUser } from './user.rule.ts';
 export {
   countUsers,
+  deleteUser,
   findUserByEmailKey,
   findUserById,
   insertUser,
@@ -20,5 +21,6 @@ export {
   updateLastLogin,
   updatePasswordHash,
   updateUserEpoch,
+  updateUserNames,
   updateUserStatus,
 } from './users.sql.ts';

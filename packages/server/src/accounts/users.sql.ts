@@ -65,6 +65,15 @@ const updateLogin = statement<[string], UserRow>(
   `update users set last_login_at = clock_timestamp() where id = $1 and status = 'active' returning ${columns}`,
 );
 
+const updateNames = statement<[string, boolean, string | null, boolean, string | null], UserRow>(
+  'users_update_names',
+  `update users set first_name = case when $2 then $3 else first_name end,
+          last_name = case when $4 then $5 else last_name end, updated_at = clock_timestamp()
+    where id = $1 returning ${columns}`,
+);
+
+const remove = statement<[string], { id: string }>('users_delete', 'delete from users where id = $1 returning id');
+
 const updateStatus = statement<[string, string], { epoch: number }>(
   'users_update_status',
   `update users set status = $2, epoch = epoch + 1, device_epoch = device_epoch + 1,
@@ -135,6 +144,27 @@ export async function updatePasswordHash(on: Queryable, id: string, from: string
 /** `undefined` when the account was disabled or deleted meanwhile. Locks the row until the transaction ends. */
 export function updateLastLogin(on: Queryable, id: string): Promise<UserRow | undefined> {
   return one(on, updateLogin, [id]);
+}
+
+/** What is not named stays as it is. `undefined` when the account is gone. */
+export function updateUserNames(
+  on: Queryable,
+  id: string,
+  names: { readonly firstName?: string | null | undefined; readonly lastName?: string | null | undefined },
+): Promise<UserRow | undefined> {
+  const { firstName, lastName } = names;
+  return one(on, updateNames, [
+    id,
+    firstName !== undefined,
+    firstName ?? null,
+    lastName !== undefined,
+    lastName ?? null,
+  ]);
+}
+
+/** Rows that belong to the account go with it; audit events stay. */
+export async function deleteUser(on: Queryable, id: string): Promise<boolean> {
+  return (await one(on, remove, [id])) !== undefined;
 }
 
 /** Raises the epoch with it. `undefined` when the account has that status already, or is gone. */

@@ -7,7 +7,15 @@
  * - Without the database, or without the store where they live: 503, never "invalid".
  */
 export { originOf } from './origin.ts';
-export { type BearerOutcome, createBearer, defineRoute, type Principal } from './principal.ts';
+export {
+  type BearerOutcome,
+  createBearer,
+  defineRoute,
+  freshAuthenticationSeconds,
+  isFreshlyAuthenticated,
+  type Principal,
+  reauthenticationRequired,
+} from './principal.ts';
 export { RotationQueueFull } from './rotation.ts';
 export type {
   EndedSession,

@@ -26,6 +26,8 @@ const bearer = /^bearer +([A-Za-z0-9\-._~+/]+=*) *$/i;
 
 export function createBearer(deps: {
   readonly verifier: Verifier;
+  /** Seconds since 1970. */
+  readonly now: () => number;
   readonly onSeen: (userId: string, sessionId: string) => void;
 }): (request: RequestContext, access: Extract<GuardedAccess, { kind: 'bearer' }>) => BearerOutcome {
   const { verifier, onSeen } = deps;
@@ -40,10 +42,32 @@ export function createBearer(deps: {
     if (access.permission !== undefined && !coversAll(claims.permissions, [access.permission])) {
       return refusal('insufficient_permissions');
     }
+    if (access.maxAgeSeconds !== undefined && !isFreshlyAuthenticated(claims, access.maxAgeSeconds, deps.now())) {
+      return reauthenticationRequired(access.maxAgeSeconds);
+    }
     onSeen(claims.sub, claims.sid);
     return { kind: 'principal', principal: { userId: claims.sub, sessionId: claims.sid, claims } };
   };
 }
+
+/** Sensitive routes want an authentication that is at most so old, seconds. */
+export const freshAuthenticationSeconds = 600;
+
+export const isFreshlyAuthenticated = (
+  claims: Pick<AccessTokenClaims, 'auth_time'>,
+  maxAgeSeconds: number,
+  now: number,
+): boolean => now - claims.auth_time <= maxAgeSeconds;
+
+/** RFC 9470: how recent and, where asked for, how strong the authentication must be. */
+export const reauthenticationRequired = (maxAgeSeconds: number, acr?: 'aal2'): Refusal =>
+  refusal('reauthentication_required', {
+    headers: {
+      'WWW-Authenticate': `Bearer realm="auth-service", error="insufficient_user_authentication"${
+        acr === undefined ? '' : `, acr_values="${acr}"`
+      }, max_age=${maxAgeSeconds}`,
+    },
+  });
 
 function refusalFor(reason: string): Refusal {
   switch (reason) {

@@ -8,7 +8,17 @@ import type { NewRevocation, Pending, Revocation } from '../revocation/index.ts'
 import { describeDevice } from './device.rule.ts';
 import type { EndedSession, IssuedSession, Presented, Rotation, SessionStore, SessionView } from './session-store.ts';
 
-export type EndReason = 'logout' | 'logout_all' | 'revoked' | 'reuse' | 'limit' | 'expired' | 'disabled' | 'admin';
+export type EndReason =
+  | 'logout'
+  | 'logout_all'
+  | 'revoked'
+  | 'reuse'
+  | 'limit'
+  | 'expired'
+  | 'disabled'
+  | 'admin'
+  | 'password_changed'
+  | 'deleted';
 
 export interface NewSession {
   /** As the transaction that starts the session has read and locked it. */

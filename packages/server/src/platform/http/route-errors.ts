@@ -44,6 +44,7 @@ export function routeErrors(route: RouteDefinition): readonly ErrorCode[] {
   if (route.access.kind === 'bearer') {
     add(onBearer);
     if (route.access.permission !== undefined) add(['insufficient_permissions']);
+    if (route.access.maxAgeSeconds !== undefined) add(['reauthentication_required']);
   } else if (route.access.kind === 'operations') add(onOperations);
   return (Object.keys(errorTable) as ErrorCode[]).filter((code) => codes.has(code));
 }

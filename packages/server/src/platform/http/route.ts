@@ -12,7 +12,12 @@ export type Method = 'GET' | 'POST' | 'PATCH' | 'PUT' | 'DELETE';
 /** Who may call. Every route declares one; the hook that enforces it is handed in by the service. */
 export type Access =
   | { readonly kind: 'public' }
-  | { readonly kind: 'bearer'; readonly permission?: string }
+  | {
+      readonly kind: 'bearer';
+      readonly permission?: string;
+      /** Only for who authenticated at most so many seconds ago (RFC 9470): 401 `reauthentication_required` otherwise. */
+      readonly maxAgeSeconds?: number;
+    }
   | { readonly kind: 'operations'; readonly guard: 'metrics' | 'cluster' };
 
 export type GuardedAccess = Exclude<Access, { kind: 'public' }>;

@@ -1,0 +1,167 @@
+/** Use cases of the owner of an account; see `index.ts` for what they guarantee. */
+import type { Receipt } from '@auth-service/protocol';
+import { countOtherAdministrators, lastAdministrator, lockAdministrators } from '../access/index.ts';
+import {
+  deleteUser,
+  findUserById,
+  type UserRow,
+  updatePasswordHash,
+  updateUserEpoch,
+  updateUserNames,
+} from '../accounts/index.ts';
+import type { Audit, Origin } from '../audit/index.ts';
+import type { Lockout } from '../lockout/index.ts';
+import { checkPassword, type PasswordHasher } from '../passwords/index.ts';
+import type { Database } from '../platform/database/index.ts';
+import type { FieldError } from '../platform/http/index.ts';
+import type { Revocation } from '../revocation/index.ts';
+import type { Sessions } from '../sessions/index.ts';
+
+/** Who acts: the account and the session of the access token. */
+export interface Owner {
+  readonly userId: string;
+  readonly sessionId: string;
+  readonly origin: Origin;
+}
+
+export type Ended = Receipt & { readonly revoked_sessions: number };
+
+export type ProfileRefusal =
+  | { readonly kind: 'refused'; readonly code: 'token_revoked' | 'invalid_credentials' }
+  | { readonly kind: 'refused'; readonly code: 'account_locked' | 'overloaded'; readonly retryAfterSeconds: number }
+  | { readonly kind: 'refused'; readonly code: 'conflict'; readonly detail: string }
+  | { readonly kind: 'refused'; readonly code: 'validation_failed'; readonly errors: readonly FieldError[] };
+
+export type ProfileOutcome<T> = { readonly kind: 'done'; readonly value: T } | ProfileRefusal;
+
+export interface Profile {
+  /** What is `undefined` stays as it is. */
+  rename(
+    owner: Owner,
+    names: { readonly firstName: string | null | undefined; readonly lastName: string | null | undefined },
+  ): Promise<ProfileOutcome<UserRow>>;
+  changePassword(owner: Owner, passwords: { current: string; next: string }): Promise<ProfileOutcome<Ended>>;
+  /** `password`: `undefined` where the owner has authenticated a moment ago. */
+  remove(owner: Owner, password: string | undefined): Promise<ProfileOutcome<Ended>>;
+}
+
+export interface ProfileDeps {
+  readonly db: Database;
+  readonly audit: Audit;
+  readonly passwords: Pick<PasswordHasher, 'hash' | 'verify'>;
+  readonly passwordMinLength: number;
+  readonly lockout: Lockout;
+  readonly sessions: Sessions;
+  readonly revocation: Revocation;
+  readonly onLockout: () => void;
+}
+
+const gone: ProfileRefusal = { kind: 'refused', code: 'token_revoked' };
+const wrong: ProfileRefusal = { kind: 'refused', code: 'invalid_credentials' };
+const overloaded: ProfileRefusal = { kind: 'refused', code: 'overloaded', retryAfterSeconds: 1 };
+
+export function createProfile(deps: ProfileDeps): Profile {
+  const { db, audit, passwords, lockout, sessions, revocation } = deps;
+
+  /** The account's own counter, not a device's: whoever holds a session is not the stranger that device tokens keep out. */
+  async function prove(user: UserRow, password: string, origin: Origin): Promise<ProfileRefusal | undefined> {
+    const attempt = await lockout.attempt(user.email_key, undefined, async () => {
+      const checked = await passwords.verify(password, user.password_hash ?? undefined);
+      return checked.kind === 'overloaded' ? { undecided: checked } : { ok: checked.ok, value: checked };
+    });
+    switch (attempt.kind) {
+      case 'succeeded':
+        return undefined;
+      case 'undecided':
+        return overloaded;
+      case 'locked':
+        await note(user, origin, 'denied', 'locked');
+        return { kind: 'refused', code: 'account_locked', retryAfterSeconds: attempt.retryAfterSeconds };
+      case 'failed':
+        if (attempt.lockedNow) deps.onLockout();
+        await note(user, origin, 'failure', attempt.lockedNow ? 'locked_now' : 'invalid_credentials');
+        return wrong;
+    }
+  }
+
+  async function note(user: UserRow, origin: Origin, outcome: 'failure' | 'denied', reason: string): Promise<void> {
+    const event = {
+      type: 'user.password_check',
+      actor: user.id,
+      target: user.id,
+      outcome,
+      detail: { reason },
+    } as const;
+    await audit.append(db, origin, event);
+  }
+
+  return {
+    async rename({ userId, origin }, { firstName, lastName }) {
+      const user = await db.transaction(async (tx) => {
+        const changed = await updateUserNames(tx, userId, { firstName, lastName });
+        if (changed === undefined) return undefined;
+        const event = { type: 'user.profile_changed', actor: userId, target: userId, outcome: 'success' } as const;
+        await audit.append(tx, origin, event);
+        return changed;
+      });
+      return user === undefined ? gone : { kind: 'done', value: user };
+    },
+
+    async changePassword({ userId, sessionId, origin }, { current, next }) {
+      const user = await findUserById(db, userId);
+      if (user === undefined) return gone;
+      const errors = checkPassword(next, { minLength: deps.passwordMinLength, email: user.email }).map(
+        ({ code, detail }): FieldError => ({ pointer: '/new_password', code, detail }),
+      );
+      if (errors.length > 0) return { kind: 'refused', code: 'validation_failed', errors };
+      const unproven = await prove(user, current, origin);
+      if (unproven !== undefined) return unproven;
+      const hashed = await passwords.hash(next);
+      if (hashed.kind === 'overloaded') return overloaded;
+      const done = await db.transaction(async (tx) => {
+        // Exactly the hash that was proven; it locks the row, so a login under way ends before, or begins after.
+        if (!(await updatePasswordHash(tx, userId, user.password_hash, hashed.encoded))) return undefined;
+        await updateUserEpoch(tx, userId, { tokens: false, devices: true });
+        const { ended, entries } = await sessions.endAll(tx, userId, sessionId, 'password_changed', userId);
+        const pending = (await revocation.append(tx, entries)) ?? (await revocation.mark(tx));
+        await audit.append(tx, origin, {
+          ...{ type: 'user.password_changed', actor: userId, target: userId, outcome: 'success' },
+          detail: { sessions: ended.length },
+        });
+        return { ended, pending };
+      });
+      // Somebody else changed the password while this one was hashed: what was proven is not the password any more.
+      if (done === undefined) return wrong;
+      sessions.ended(userId, done.ended, 'password_changed');
+      const receipt = await revocation.settle(done.pending, userId);
+      return { kind: 'done', value: { ...receipt, revoked_sessions: done.ended.length } };
+    },
+
+    async remove({ userId, origin }, password) {
+      const user = await findUserById(db, userId);
+      if (user === undefined) return gone;
+      const unproven = password === undefined ? undefined : await prove(user, password, origin);
+      if (unproven !== undefined) return unproven;
+      const done = await db.transaction(async (tx) => {
+        await lockAdministrators(tx);
+        const now = await findUserById(tx, userId);
+        if (now === undefined) return 'gone' as const;
+        const isAdministrator = now.roles.includes('admin') && now.status === 'active';
+        if (isAdministrator && (await countOtherAdministrators(tx, userId)) === 0) return 'last' as const;
+        const epoch = await updateUserEpoch(tx, userId, { tokens: true, devices: true });
+        if (epoch === undefined) return 'gone' as const;
+        const { ended, entries } = await sessions.endAll(tx, userId, null, 'deleted', userId);
+        const whole = { kind: 'user' as const, subject: userId, minEpoch: epoch, reason: 'deleted', actor: userId };
+        const pending = await revocation.append(tx, [...entries, whole]);
+        await audit.append(tx, origin, { type: 'user.deleted', actor: userId, target: userId, outcome: 'success' });
+        await deleteUser(tx, userId);
+        return { ended, pending };
+      });
+      if (done === 'gone') return gone;
+      if (done === 'last') return { kind: 'refused', code: 'conflict', detail: lastAdministrator.detail };
+      sessions.ended(userId, done.ended, 'deleted');
+      const receipt = await revocation.settle(done.pending, userId);
+      return { kind: 'done', value: { ...receipt, revoked_sessions: done.ended.length } };
+    },
+  };
+}
