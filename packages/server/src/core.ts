@@ -38,6 +38,8 @@ import {
   createBarrier,
   createBeat,
   createRevocation,
+  type LivePeer,
+  type Pending,
   type Revocation,
 } from './revocation/index.ts';
 import { createSessions, type Sessions } from './sessions/index.ts';
@@ -67,7 +69,20 @@ export interface CoreOptions {
   readonly passwords: Pick<PasswordHasher, 'hash' | 'verify'>;
   /** `null` for a process that never verifies: it takes no lease, and waits for those that do. */
   readonly node: BeatNode | null;
+  readonly hints?: HintWiring;
 }
+
+/** The fast ways between nodes, as the rooms see them. */
+export interface HintWiring {
+  /** Tells the other nodes what was committed. */
+  readonly publish: (pending: Pending) => void;
+  /** Whether the hints of all of these would reach this node now. */
+  readonly healthy: (peers: readonly LivePeer[]) => boolean;
+  /** After each beat that succeeded. */
+  readonly onBeat: () => void;
+}
+
+const noHints: HintWiring = { publish: () => undefined, healthy: () => false, onBeat: () => undefined };
 
 export interface Core {
   readonly settings: Settings;
@@ -100,7 +115,7 @@ export interface Core {
 }
 
 export function createCore(options: CoreOptions): Core {
-  const { settings, db, clock, random, meters, passwords } = options;
+  const { settings, db, clock, random, meters, passwords, hints = noHints } = options;
   const root = createRootSecret({
     current: options.rootSecret,
     previous: settings.jwtSecretPrevious?.reveal(),
@@ -158,9 +173,12 @@ export function createCore(options: CoreOptions): Core {
           maxStalenessMs,
           marginMs: leaseMarginMs,
           random: Math.random,
-          hintsHealthy: () => false,
+          hintsHealthy: hints.healthy,
           onKeysVersion: keysVersionWatch(keys),
-          onBeat: meters.beat,
+          onBeat(outcome, applied) {
+            meters.beat(outcome, applied);
+            if (outcome === 'ok') hints.onBeat();
+          },
           onWrittenBack: meters.writtenBack,
         });
   const barrier = createBarrier({
@@ -178,7 +196,7 @@ export function createCore(options: CoreOptions): Core {
     barrier,
     beat,
     leaseMs: maxStalenessMs + leaseMarginMs,
-    hint: () => undefined,
+    hint: hints.publish,
     observe: meters.revoked,
     onPropagated: meters.propagated,
   });

@@ -122,7 +122,7 @@ export function createTelemetry(options: {
         // Never proven: as old as the process.
         const lag = Math.min(freshness.lagMs(), clock.monotonicMs() - startedAt);
         metrics.set('auth_revocation_lag_seconds', {}, lag / 1_000);
-        metrics.set('auth_cluster_nodes', { status: 'up' }, 1 + (beat?.peers() ?? 0));
+        metrics.set('auth_cluster_nodes', { status: 'up' }, 1 + (beat?.peers().length ?? 0));
       });
     },
     render: () => metrics.render(),

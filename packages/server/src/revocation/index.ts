@@ -10,6 +10,7 @@ export { type Beat, type BeatNode, createBeat } from './beat.ts';
 export {
   deleteDeadNodes,
   deleteExpiredRevocations,
+  type LivePeer,
   listNodes,
   type NewRevocation,
   type NodeRow,

@@ -57,13 +57,21 @@ const current = statement<[], Pick<AppendedRow, 'xid' | 'store_epoch'>>(
 export const findCurrentTransaction = (on: Queryable): Promise<Pick<AppendedRow, 'xid' | 'store_epoch'> | undefined> =>
   one(on, current, []);
 
+/** Another process that may vouch: its lease has not ended. */
+export interface LivePeer {
+  readonly incarnation: string;
+  readonly name: string;
+  /** `host:port` of its mesh; `null` where it has none. */
+  readonly address: string | null;
+}
+
 /**
  * Statement 1 of the beat, a transaction of its own, committed before statement 2 is sent. A late one never shortens the
- * lease. `peers` counts the other live incarnations.
+ * lease. `peers`: the other live incarnations, and where they say that they can be reached.
  */
 const lease = statement<
   [string, string, string | null, string, number, number, string | null, string | null, boolean],
-  { peers: number; now_ms: number }
+  { peers: readonly LivePeer[]; now_ms: number }
 >(
   'cluster_nodes_upsert_lease',
   `with mine as (
@@ -74,8 +82,10 @@ const lease = statement<
      on conflict (incarnation) do update
         set beat_at = clock_timestamp(),
             lease_until = greatest(n.lease_until, excluded.lease_until),
+            address = excluded.address,
             confirmed = excluded.confirmed, confirmed_epoch = excluded.confirmed_epoch)
-   select (select count(*) from cluster_nodes p where p.lease_until > clock_timestamp() and p.incarnation <> $1) as peers,
+   select (select coalesce(jsonb_agg(jsonb_build_object('incarnation', p.incarnation, 'name', p.name, 'address', p.address)), '[]')
+             from cluster_nodes p where p.lease_until > clock_timestamp() and p.incarnation <> $1) as peers,
           (extract(epoch from clock_timestamp()) * 1000)::float8 as now_ms`,
 );
 
@@ -91,7 +101,7 @@ export function updateLease(
   },
   leaseMs: number,
   confirmed: { snapshot: string; storeEpoch: string } | null,
-): Promise<{ peers: number; now_ms: number } | undefined> {
+): Promise<{ peers: readonly LivePeer[]; now_ms: number } | undefined> {
   return one(on, lease, [
     node.incarnation,
     node.name,

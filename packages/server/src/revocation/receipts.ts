@@ -3,7 +3,8 @@
  *
  * The leases are read only after the revoking transaction has committed. A node whose lease is not seen then takes its next
  * snapshot after the commit (the beat commits its lease before it reads), so it will know. All waiting revokers share one
- * read of the leases: a read that began before a commit never serves that revoker.
+ * read of the leases: a read that began before a commit never serves that revoker. Of the nodes that such a read has named,
+ * each confirms by the ledger or by message, whichever comes first.
  */
 import type { Receipt } from '@auth-service/protocol';
 import type { Database } from '../platform/database/index.ts';
@@ -20,17 +21,22 @@ export interface Standing {
 
 export interface Barrier {
   /** The standing of one transaction after a fresh read of the leases. */
-  stand(xid: string): Promise<Standing>;
+  stand(xid: string, storeEpoch: string): Promise<Standing>;
   /** Waits until nothing is pending, or until the timeout; answers the last standing. */
-  wait(xid: string): Promise<Standing>;
-  /** A peer acknowledged by message. */
-  acknowledged(incarnation: string, xid: string): void;
+  wait(xid: string, storeEpoch: string): Promise<Standing>;
+  /** A peer said that it has applied the transaction: of that history alone, since ids repeat after commits were lost. */
+  acknowledged(incarnation: string, xid: string, storeEpoch: string): void;
 }
 
 interface Asker {
   readonly xid: string;
   readonly resolve: (leases: Leases) => void;
   readonly reject: (error: unknown) => void;
+}
+
+interface Waiter {
+  readonly missing: Set<string>;
+  readonly resolve: () => void;
 }
 
 const pollMsMin = 2;
@@ -49,8 +55,10 @@ export function createBarrier(deps: {
   const { db, clock } = deps;
   let askers: Asker[] = [];
   let reading = false;
-  /** Acknowledgements by message: `incarnation/xid`. */
-  const heard = new Set<string>();
+  /** Acknowledgements by message, the older half dropped when there are too many. */
+  let heard = new Set<string>();
+  let heardBefore = new Set<string>();
+  const waiters = new Map<string, Set<Waiter>>();
   /** Nodes that let a wait run out, with the transaction that it was for; nobody waits for them until they have confirmed it. */
   const silent = new Map<string, string>();
 
@@ -87,43 +95,68 @@ export function createBarrier(deps: {
     });
   }
 
-  async function stand(xid: string): Promise<Standing> {
-    const { live, storeEpoch, timelineAgeMs } = await leasesFor(xid);
-    const pending = live.filter((lease) => !hasConfirmed(lease, xid));
-    return { acknowledged: live.length - pending.length, pending, storeEpoch, timelineAgeMs };
-  }
-
-  function hasConfirmed(lease: LeaseRow, xid: string): boolean {
-    if (lease.incarnation === deps.ownIncarnation) return true;
-    const confirmed = lease.confirmed_xids.includes(xid) || heard.has(`${lease.incarnation}/${xid}`);
-    if (confirmed) silent.delete(lease.incarnation);
+  function hasConfirmed(lease: LeaseRow, xid: string, storeEpoch: string): boolean {
+    const { incarnation } = lease;
+    if (incarnation === deps.ownIncarnation) return true;
+    const told = wordOf(incarnation, xid, storeEpoch);
+    const confirmed = lease.confirmed_xids.includes(xid) || heard.has(told) || heardBefore.has(told);
+    if (confirmed) silent.delete(incarnation);
     return confirmed;
   }
 
+  /** `ofEpoch`: the history of the transaction, which need not be the one in which the leases were read. */
+  function standingOf({ live, storeEpoch, timelineAgeMs }: Leases, xid: string, ofEpoch: string): Standing {
+    const pending = live.filter((lease) => !hasConfirmed(lease, xid, ofEpoch));
+    return { acknowledged: live.length - pending.length, pending, storeEpoch, timelineAgeMs };
+  }
+
+  /** Whether all of them have said so by message within the pause. */
+  async function allTold(incarnations: readonly string[], key: string, pauseMs: number): Promise<boolean> {
+    const { promise, resolve } = Promise.withResolvers<boolean>();
+    const waiter: Waiter = { missing: new Set(incarnations), resolve: () => resolve(true) };
+    const together = waiters.get(key) ?? new Set();
+    waiters.set(key, together.add(waiter));
+    const told = await Promise.race([promise, deps.sleep(pauseMs).then(() => false)]);
+    together.delete(waiter);
+    if (together.size === 0 && waiters.get(key) === together) waiters.delete(key);
+    return told;
+  }
+
   return {
-    stand,
-    async wait(xid) {
+    stand: async (xid, storeEpoch) => standingOf(await leasesFor(xid), xid, storeEpoch),
+    async wait(xid, storeEpoch) {
       const until = clock.monotonicMs() + deps.ackTimeoutMs;
       let pause = pollMsMin;
+      let leases = await leasesFor(xid);
       for (;;) {
-        const standing = await stand(xid);
-        const worthWaiting = standing.pending.some((lease) => !silent.has(lease.incarnation));
-        if (!worthWaiting) return standing;
+        const standing = standingOf(leases, xid, storeEpoch);
+        const awaited = standing.pending.map((lease) => lease.incarnation).filter((one) => !silent.has(one));
+        if (awaited.length === 0) return standing;
         if (clock.monotonicMs() + pause > until) {
           for (const lease of standing.pending) silent.set(lease.incarnation, xid);
           return standing;
         }
-        await deps.sleep(pause);
+        if (await allTold(awaited, transactionOf(xid, storeEpoch), pause)) continue;
         pause = Math.min(pause * 2, pollMsMax);
+        leases = await leasesFor(xid);
       }
     },
-    acknowledged(incarnation, xid) {
-      if (heard.size >= heardMax) heard.clear();
-      heard.add(`${incarnation}/${xid}`);
+    acknowledged(incarnation, xid, storeEpoch) {
+      if (heard.size >= heardMax) {
+        heardBefore = heard;
+        heard = new Set();
+      }
+      heard.add(wordOf(incarnation, xid, storeEpoch));
       silent.delete(incarnation);
+      for (const waiter of waiters.get(transactionOf(xid, storeEpoch)) ?? []) {
+        if (waiter.missing.delete(incarnation) && waiter.missing.size === 0) waiter.resolve();
+      }
     },
   };
 }
+
+const transactionOf = (xid: string, storeEpoch: string): string => `${xid}/${storeEpoch}`;
+const wordOf = (incarnation: string, xid: string, storeEpoch: string): string => `${incarnation}/${xid}/${storeEpoch}`;
 
 /** The answer as the contract words it. */
 export function toReceipt(

@@ -18,7 +18,10 @@ export interface Pending {
 }
 
 export interface Revocation {
-  /** Writes the ledger rows in the caller's transaction. `null` when there is nothing to write. */
+  /**
+   * Writes the ledger rows in the caller's transaction. `null` when there is nothing to write. Once a transaction: what others
+   * acknowledge is the transaction as a whole.
+   */
   append(tx: Queryable, entries: readonly NewRevocation[]): Promise<Pending | null>;
   /**
    * For what had nothing left to write, because others ended it just before: a receipt of this waits until everything is
@@ -56,6 +59,12 @@ export function createRevocation(deps: {
 }): Revocation {
   const { db, root, clock, barrier, beat } = deps;
 
+  const written = new WeakSet<Queryable>();
+  function assertFirst(tx: Queryable): void {
+    if (written.has(tx)) throw new Error('a transaction writes into the ledger once: put its entries together');
+    written.add(tx);
+  }
+
   async function epochNow(): Promise<string> {
     return beat?.cursor()?.storeEpoch ?? (await findMoment(db)).store_epoch;
   }
@@ -83,7 +92,8 @@ export function createRevocation(deps: {
   return {
     async append(tx, entries) {
       if (entries.length === 0) return null;
-      const written: RevocationEntry[] = [];
+      assertFirst(tx);
+      const made: RevocationEntry[] = [];
       let xid = nothingWritten;
       let storeEpoch = '';
       for (let start = 0; start < entries.length; start += appendBatch) {
@@ -91,13 +101,14 @@ export function createRevocation(deps: {
         for (const row of rows) {
           xid = row.xid;
           storeEpoch = row.store_epoch;
-          written.push({ kind: row.kind, subject: row.subject, min_epoch: row.min_epoch, expires_at: row.expires_at });
+          made.push({ kind: row.kind, subject: row.subject, min_epoch: row.min_epoch, expires_at: row.expires_at });
         }
       }
-      return { xid, storeEpoch, entries: written };
+      return { xid, storeEpoch, entries: made };
     },
 
     async mark(tx) {
+      assertFirst(tx);
       const row = await findCurrentTransaction(tx);
       if (row === undefined) throw new Error('a transaction has an id');
       return { xid: row.xid, storeEpoch: row.store_epoch, entries: [] };
@@ -114,7 +125,7 @@ export function createRevocation(deps: {
           return toReceipt(position, nobody, null, new Date(clock.wallMs()));
         }
         const since = clock.monotonicMs();
-        const standing = await barrier.wait(xid);
+        const standing = await barrier.wait(xid, pending.storeEpoch);
         if (standing.pending.length === 0) deps.onPropagated((clock.monotonicMs() - since) / 1_000);
         const { storeEpoch } = pending;
         const position = writePosition(root, { xid, storeEpoch, userId });
@@ -136,7 +147,7 @@ export function createRevocation(deps: {
       if (position.xid === nothingWritten) {
         return { receipt: toReceipt(text, nobody, null, now), userId: position.userId };
       }
-      const standing = await barrier.stand(position.xid);
+      const standing = await barrier.stand(position.xid, position.storeEpoch);
       // After a fail-over the transaction may be lost and its id another's; those of another store never had to do with it.
       const { storeEpoch } = position;
       if (storeEpoch === '' || lostCommits(storeEpoch, standing.storeEpoch)) return undefined;
