@@ -41,10 +41,11 @@ export interface TestKubernetesApi {
   stop(): Promise<void>;
 }
 
-export async function startKubernetesApi(): Promise<TestKubernetesApi> {
+/** `certificateFor`: another name than the one that it is asked by. */
+export async function startKubernetesApi(certificateFor = '127.0.0.1'): Promise<TestKubernetesApi> {
   const authority = createCertificateAuthority('test cluster');
   const sockets = new Set<Duplex>();
-  const server = createServer(authority.issue('127.0.0.1'), (asked, answer) => {
+  const server = createServer(authority.issue(certificateFor), (asked, answer) => {
     const token = /^Bearer (.+)$/.exec(asked.headers.authorization ?? '')?.[1];
     api.asked.push({ line: `${asked.method} ${asked.url}`, token });
     if (api.behaviour === 'right') answerRightly(api, token, asked, answer);
