@@ -19,6 +19,7 @@ import {
   readlinkSync,
   renameSync,
   rmSync,
+  symlinkSync,
   writeFileSync,
 } from 'node:fs';
 import { createServer } from 'node:net';
@@ -34,6 +35,19 @@ export interface StartPostgresOptions {
   readonly fsync?: boolean;
   /** Server settings, as in `postgresql.conf`. */
   readonly settings?: Readonly<Record<string, string>>;
+  /** Where else than on this machine's loopback it runs. */
+  readonly place?: Place;
+}
+
+/** A network namespace of its own, and a folder that is there already. */
+interface Place {
+  /** Words before a command that is to run there. */
+  readonly enter: readonly string[];
+  readonly address: string;
+  readonly port: number;
+  readonly folder: string;
+  /** Of the write-ahead log, where it is to be on another disk. */
+  readonly walFolder: string;
 }
 
 export interface TestPostgres {
@@ -108,7 +122,7 @@ class Server implements TestStandby {
     this.#primary = primary;
     this.#programs = programs;
     this.#options = options;
-    this.#folder = mkdtempSync(join(tmpdir(), 'auth-service-pg-'));
+    this.#folder = options.place?.folder ?? mkdtempSync(join(tmpdir(), 'auth-service-pg-'));
     this.dataDir = join(this.#folder, 'data');
   }
 
@@ -131,9 +145,9 @@ class Server implements TestStandby {
       const from = ['--dbname', this.#primary.url, '--pgdata', this.dataDir];
       await run(join(this.#programs.folder, 'pg_basebackup'), [...how, ...from], { ...account, cwd: this.#folder });
     }
-    this.port = await freePort();
+    this.port = this.#options.place?.port ?? (await freePort());
     const settings = {
-      listen_addresses: '127.0.0.1',
+      listen_addresses: this.#address,
       port: String(this.port),
       unix_socket_directories: '',
       fsync: this.#options.fsync === false ? 'off' : 'on',
@@ -144,12 +158,18 @@ class Server implements TestStandby {
     const lines = Object.entries(settings).map(([name, value]) => `${name} = '${value.replaceAll("'", "''")}'\n`);
     const conf = join(this.dataDir, 'postgresql.conf');
     writeFileSync(conf, readFileSync(conf, 'utf8') + lines.join(''));
+    const { place } = this.#options;
+    if (place === undefined) return;
+    writeFileSync(join(this.dataDir, 'pg_hba.conf'), 'host all all 0.0.0.0/0 scram-sha-256\n');
+    await run('mv', [join(this.dataDir, 'pg_wal'), place.walFolder]);
+    symlinkSync(place.walFolder, join(this.dataDir, 'pg_wal'));
   }
 
   async start(): Promise<void> {
     const log = openSync(join(this.#folder, 'log'), 'a');
-    const child = spawn(join(this.#programs.folder, 'postgres'), ['-D', this.dataDir], {
-      ...unprivileged(),
+    const [file = '', ...args] = this.#command(['-D', this.dataDir]);
+    const child = spawn(file, args, {
+      ...(this.#options.place === undefined ? unprivileged() : {}),
       cwd: this.#folder,
       // A group of its own: Ctrl-C in the terminal is for the tests.
       detached: true,
@@ -218,8 +238,22 @@ class Server implements TestStandby {
     this.#signalAll('SIGCONT');
   }
 
+  get #address(): string {
+    return this.#options.place?.address ?? '127.0.0.1';
+  }
+
+  /** Only root enters a namespace, and only somebody else may run the server. */
+  #command(args: readonly string[]): readonly string[] {
+    const server = [join(this.#programs.folder, 'postgres'), ...args];
+    const { place } = this.#options;
+    const account = unprivileged();
+    if (place === undefined || account === undefined) return server;
+    const as = ['setpriv', `--reuid=${account.uid}`, `--regid=${account.gid}`, '--clear-groups'];
+    return [...place.enter, ...as, ...server];
+  }
+
   #urlOf(database: string): string {
-    return `postgres://${user}:${password}@127.0.0.1:${this.port}/${database}?sslmode=disable`;
+    return `postgres://${user}:${password}@${this.#address}:${this.port}/${database}?sslmode=disable`;
   }
 
   async #migrated(): Promise<string> {
