@@ -69,7 +69,11 @@ describe('Redis behind Sentinels', () => {
     const sentinels = set.sentinels.map(addressOf);
     const redis = await opened({ kind: 'sentinel', name: set.name, sentinels, password: 'sentinel-test' }, states);
     const wait = { replicas: 1, timeoutMs: 400 };
-    assert.deepEqual(await redis.runDurably(add, [redis.key('n', 'a')], [5], wait), { value: 5, acknowledged: 1 });
+    assert.deepEqual(await redis.runDurably(add, [redis.key('n', 'a')], [5], wait), {
+      value: 5,
+      acknowledged: 1,
+      isEnough: true,
+    });
     const old = await set.master();
     await old.kill9();
     await worksAgain(redis, 'a');
@@ -154,7 +158,11 @@ describe('Redis Cluster', () => {
     const wait = { replicas: 1, timeoutMs: 400 };
     const masters = new Map<string, number>();
     for (const tag of tags) {
-      assert.deepEqual(await redis.runDurably(add, [redis.key('n', tag)], [1], wait), { value: 1, acknowledged: 1 });
+      assert.deepEqual(await redis.runDurably(add, [redis.key('n', tag)], [1], wait), {
+        value: 1,
+        acknowledged: 1,
+        isEnough: true,
+      });
       masters.set(tag, (await cluster.masterOf(`{${tag}}`)).port);
     }
     assert.equal(new Set(masters.values()).size, 3);

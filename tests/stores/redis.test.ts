@@ -11,6 +11,7 @@ import {
   RedisUnavailable,
   redisFunction,
 } from '../../packages/server/src/platform/redis/index.ts';
+import { createManualClock } from '../../packages/server/src/platform/time/index.ts';
 import { startRedis, type TestRedis } from '../support/redis.ts';
 import { freePort, until } from '../support/service.ts';
 import { startTcpProxy } from '../support/tcp-proxy.ts';
@@ -170,14 +171,14 @@ describe('Redis on one server', () => {
     );
     const { redis } = await opened(at(own.port), { durableWrites: true });
     const write = (timeoutMs: number) => redis.runDurably(add, [redis.key('a', 'b')], [1], { replicas: 1, timeoutMs });
-    assert.deepEqual(await write(400), { value: 1, acknowledged: 1 });
+    assert.deepEqual(await write(400), { value: 1, acknowledged: 1, isEnough: true });
     await own.command('CONFIG', 'RESETSTAT');
     const all = await Promise.all(Array.from({ length: 200 }, () => write(400)));
     assert.ok(all.every(({ acknowledged }) => acknowledged === 1));
     const waits = Number(/cmdstat_wait:calls=(\d+)/.exec(await own.command('INFO', 'commandstats'))?.[1]);
     assert.ok(waits <= 4, `${waits} waits`);
     replica.pause();
-    assert.deepEqual(await write(50), { value: 202, acknowledged: 0 });
+    assert.deepEqual(await write(50), { value: 202, acknowledged: 0, isEnough: false });
     assert.equal(await redis.run(echo, [redis.key('a', 'b')], ['not held up']), 'not held up');
     replica.resume();
     const { redis: plain } = await opened(at(own.port));
@@ -186,6 +187,44 @@ describe('Redis on one server', () => {
       /durableWrites/,
     );
   });
+});
+
+test('a write that wants a replica where there is one waits for none on a server alone, and not on without one just lost', async () => {
+  const own = await startRedis({ settings: { 'repl-diskless-sync-delay': '0' } });
+  const clock = createManualClock();
+  const redis = await openRedis({
+    ...{ address: at(own.port), prefix: 't:', connectionName: 'test', random: systemRandom, deadlineMs: 5_000 },
+    ...{ clock, durableWrites: true },
+  });
+  let replica: TestRedis | undefined;
+  try {
+    const write = (timeoutMs: number) =>
+      redis.runDurably(add, [redis.key('a', 'b')], [1], { replicas: 'where_there_is_one', timeoutMs });
+    assert.deepEqual(await write(4_000), { value: 1, acknowledged: 0, isEnough: true });
+    replica = await startRedis({
+      settings: { replicaof: `127.0.0.1 ${own.port}`, 'repl-diskless-sync-delay': '0' },
+    });
+    const other = replica;
+    await until('the replica is in step', async () =>
+      (await other.command('INFO', 'replication')).includes('master_link_status:up'),
+    );
+    // Seen when it is asked for again, each second.
+    clock.advance(1_000);
+    await write(4_000);
+    assert.deepEqual(await write(4_000), { value: 3, acknowledged: 1, isEnough: true });
+    await replica.kill9();
+    await until('the server sees it', async () =>
+      (await own.command('INFO', 'replication')).includes('connected_slaves:0'),
+    );
+    clock.advance(4_000);
+    assert.deepEqual(await write(50), { value: 4, acknowledged: 0, isEnough: false });
+    clock.advance(1_001);
+    assert.deepEqual(await write(4_000), { value: 5, acknowledged: 0, isEnough: true });
+  } finally {
+    await redis.close();
+    await replica?.stop();
+    await own.stop();
+  }
 });
 
 describe('a Redis that is dead holds nobody up', () => {

@@ -16,7 +16,7 @@ import { startPostgres, type TestPostgres } from './postgres.ts';
 /** Closed by itself when its test ends. */
 export type MakeDatabase = () => Promise<Database>;
 
-interface Store {
+export interface Store {
   make: MakeDatabase;
   endTest: () => Promise<void>;
   endSuite: () => Promise<void>;
@@ -36,7 +36,7 @@ export function forEachStore(name: string, define: (makeDatabase: MakeDatabase, 
   }
 }
 
-function postgresStore(): Store {
+export function postgresStore(): Store {
   let server: Promise<TestPostgres> | undefined;
   let open: Database[] = [];
   return {
@@ -59,7 +59,7 @@ function postgresStore(): Store {
 }
 
 /** To open a store takes a second, to empty one a fraction: those that are still open serve the next test. */
-function embeddedStore(): Store {
+export function embeddedStore(): Store {
   const folders: string[] = [];
   let open: EmbeddedDatabase[] = [];
   let free: EmbeddedDatabase[] = [];

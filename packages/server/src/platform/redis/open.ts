@@ -4,13 +4,14 @@ import { Cluster, Redis as Single } from 'ioredis';
 import type { Random } from '../random/index.ts';
 import type { Clock } from '../time/index.ts';
 import { createCircuit } from './circuit.ts';
+import { countKeysOf } from './count-keys.ts';
 import { type Client, type DialOptions, dial, dialOne, type RedisAddress } from './dial.ts';
 import { createDurableLane, type DurableLane } from './durable.ts';
 import { readFacts } from './facts.ts';
 import { isMoved, isNoScript, isSuspicious, translateFailure } from './failures.ts';
 import { makeKey, slotOf } from './keys.rule.ts';
 import { createListener } from './listener.ts';
-import { type Redis, type RedisArgument, type RedisFunction, RedisUnavailable } from './redis.ts';
+import { type Redis, type RedisArgument, type RedisFunction, RedisUnavailable, type ReplicasWanted } from './redis.ts';
 import { createShards } from './shards.ts';
 import { within } from './within.ts';
 
@@ -125,21 +126,21 @@ export async function openRedis(options: RedisOptions): Promise<Redis> {
       const { durable } = circuit.demand();
       if (durable === undefined) throw new Error('Redis was opened without durableWrites');
       const shard = shardOf(durable, keys[0]);
-      const { value, acknowledged } = await call(
+      const { value, acknowledged, isEnough } = await call(
         fn.name,
         () => shard,
         async () => {
           const node = nodeOf(durable, shard);
-          if (node === undefined) return { value: await evaluate(durable, fn, keys, args), acknowledged: null };
+          if (node === undefined) return { value: await evaluate(durable, fn, keys, args), ...notKnown };
           let lane = lanes.get(node);
           if (lane === undefined) {
-            lane = createDurableLane(node);
+            lane = createDurableLane(node, clock.monotonicMs);
             lanes.set(node, lane);
           }
           return evaluateDurably(durable, lane, fn, keys, args, wait);
         },
       );
-      return { value: fn.parse(value), acknowledged };
+      return { value: fn.parse(value), acknowledged, isEnough };
     },
     publish,
     subscribe: listener.subscribe,
@@ -148,6 +149,13 @@ export async function openRedis(options: RedisOptions): Promise<Redis> {
       const { commands } = circuit.demand();
       await call('ping', nowhere, () => commands.call('PING'));
       return clock.monotonicMs() - began;
+    },
+    async countKeys(kind) {
+      const { commands } = circuit.demand();
+      const masters = commands instanceof Cluster ? commands.nodes('master') : [commands];
+      const counts = masters.map((master) => countKeysOf(master, `${prefix}${kind}:{`));
+      const found = await call('count_keys', nowhere, () => Promise.all(counts));
+      return found.reduce((sum, count) => sum + count, 0);
     },
     facts: () => readFacts((name, ...args) => circuit.demand().commands.call(name, ...args), address.kind),
     async close() {
@@ -158,6 +166,7 @@ export async function openRedis(options: RedisOptions): Promise<Redis> {
 }
 
 const nowhere = (): undefined => undefined;
+const notKnown = { acknowledged: null, isEnough: false } as const;
 
 function checkKeys(fn: RedisFunction<unknown>, keys: readonly string[]): void {
   if (keys.length !== fn.keys) throw new Error(`the function ${fn.name} takes ${fn.keys} keys`);
@@ -206,8 +215,8 @@ async function evaluateDurably(
   fn: RedisFunction<unknown>,
   keys: readonly string[],
   args: readonly RedisArgument[],
-  { replicas, timeoutMs }: { readonly replicas: number; readonly timeoutMs: number },
-): Promise<{ readonly value: unknown; readonly acknowledged: number | null }> {
+  { replicas, timeoutMs }: { readonly replicas: ReplicasWanted; readonly timeoutMs: number },
+): Promise<{ readonly value: unknown; readonly acknowledged: number | null; readonly isEnough: boolean }> {
   const write = (how: 'EVAL' | 'EVALSHA', what: string) =>
     lane.write((pipeline) => pipeline.call(how, what, fn.keys, ...keys, ...args), replicas, timeoutMs);
   try {
@@ -215,7 +224,7 @@ async function evaluateDurably(
   } catch (failure) {
     if (isNoScript(failure)) return write('EVAL', fn.text);
     if (!isMoved(failure)) throw failure;
-    return { value: await evaluate(client, fn, keys, args), acknowledged: null };
+    return { value: await evaluate(client, fn, keys, args), ...notKnown };
   }
 }
 

@@ -51,6 +51,9 @@ export interface Subscription {
 
 export type RedisKind = 'single' | 'sentinel' | 'cluster';
 
+/** `where_there_is_one`: one, where the master has a replica, or had one within the last seconds; otherwise none. */
+export type ReplicasWanted = number | 'where_there_is_one';
+
 export interface Redis {
   readonly kind: RedisKind;
   /** `host:port`, or several, for logs and for people. */
@@ -63,15 +66,18 @@ export interface Redis {
   key(kind: string, tag: string, rest?: string): RedisKey;
   run<R>(fn: RedisFunction<R>, keys: readonly RedisKey[], args: readonly RedisArgument[]): Promise<R>;
   /**
-   * Runs, then waits (at most `timeoutMs`, less than the deadline) until `replicas` have it: `acknowledged` are those that do.
-   * `null`: not known, because the key has just moved to another node. Wants `durableWrites`.
+   * Runs, then waits (at most `timeoutMs`, less than the deadline) until `replicas` have it: `acknowledged` are those that do, and
+   * `isEnough` says whether they are as many as were wanted. `null`: not known, because the key has just moved to another node.
+   * Wants `durableWrites`.
    */
   runDurably<R>(
     fn: RedisFunction<R>,
     keys: readonly RedisKey[],
     args: readonly RedisArgument[],
-    wait: { readonly replicas: number; readonly timeoutMs: number },
-  ): Promise<{ readonly value: R; readonly acknowledged: number | null }>;
+    wait: { readonly replicas: ReplicasWanted; readonly timeoutMs: number },
+  ): Promise<{ readonly value: R; readonly acknowledged: number | null; readonly isEnough: boolean }>;
+  /** How many keys of this kind there are, on all masters; an estimate where they are many. */
+  countKeys(kind: string): Promise<number>;
   /** To all who listen now, on every node of a Cluster; nobody else ever gets it. */
   publish(channel: string, message: string): Promise<void>;
   /**
