@@ -84,7 +84,7 @@ const refused: readonly (readonly [variable: string, value: string])[] = [
   ['DATABASE_URL', 'mysql://localhost/auth'],
   ['DATABASE_URL', 'not a url'],
   ['DB_POOL_SIZE', '0'],
-  ['REDIS_URL', 'redis://localhost:6379'],
+  ['REDIS_URL', 'http://localhost:6379'],
   ['SESSION_STORE', 'redis'],
   ['WORKERS', '4'],
   ['SMTP_URL', 'smtp://localhost'],

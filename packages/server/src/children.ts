@@ -14,6 +14,7 @@ import { createPasswordHasher, type PasswordHasher } from './passwords/index.ts'
 import { every } from './periodic.ts';
 import { checkPostgresSettings, migrate } from './platform/database/index.ts';
 import { systemRandom } from './platform/random/index.ts';
+import { openRedis, reasonOf } from './platform/redis/index.ts';
 import type { ChildSpec } from './platform/supervision/index.ts';
 import { deleteDeadNodes, deleteExpiredRevocations } from './revocation/index.ts';
 
@@ -26,6 +27,7 @@ export function childSpecs(parts: Parts): readonly ChildSpec[] {
   const core = (): Core => need(late.core, 'the rooms are not wired yet');
   return [
     storeSpec(parts),
+    ...redisSpecs(parts),
     {
       name: 'passwords',
       restart: 'permanent',
@@ -166,6 +168,37 @@ function storeSpec(parts: Parts): ChildSpec {
       };
     },
   };
+}
+
+/** One child where a Redis is configured. It is there when it is known whether Redis is: nobody waits for one that is away. */
+function redisSpecs({ settings, log, late, telemetry, clock, state }: Parts): readonly ChildSpec[] {
+  const { redis } = settings;
+  if (redis === undefined) return [];
+  const start = async () => {
+    late.redis ??= await openRedis({
+      address: redis.connection.reveal(),
+      prefix: redis.prefix,
+      connectionName: `auth-service/${settings.nodeName}`,
+      clock,
+      random: systemRandom,
+      durableWrites: settings.sessionStore === 'redis',
+      observe: (_command, seconds) => telemetry.askedRedis(seconds),
+      onState(now, reason) {
+        telemetry.redisIs(now);
+        if (now === 'up') log.info({ child: 'redis', kind: redis.kind }, 'Redis is there');
+        else {
+          const text = 'Redis is away; rate limits are counted on each node until it is back';
+          log.warn({ child: 'redis', kind: redis.kind, reason: reasonOf(reason) }, text);
+        }
+      },
+    });
+    return {
+      async stop() {
+        if (state.closing) await late.redis?.close();
+      },
+    };
+  };
+  return [{ name: 'redis', restart: 'permanent', stopTimeoutMs: 2_000, start }];
 }
 
 /** Whichever hasher runs now; none for the moment in which it is started again, and that is an overload. */

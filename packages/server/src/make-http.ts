@@ -5,7 +5,12 @@ import { need, type Parts } from './parts.ts';
 import { createClientAddress, createHttp, type HttpService } from './platform/http/index.ts';
 import { systemRandom } from './platform/random/index.ts';
 import { mergeExpositions } from './platform/telemetry/index.ts';
-import { createLocalRateLimiter, createPrimaryRateLimiter, type RateLimiter } from './rate-limit/index.ts';
+import {
+  createLocalRateLimiter,
+  createPrimaryRateLimiter,
+  createRedisRateLimiter,
+  type RateLimiter,
+} from './rate-limit/index.ts';
 import { createRoutes } from './routes.ts';
 import { createValidateFast } from './tokens/index.ts';
 import { version } from './version.ts';
@@ -18,9 +23,12 @@ export function makeHttp(parts: Parts): HttpService {
   const { settings, log, clock, telemetry, node, state, late } = parts;
   const core = need(late.core, 'the rooms are wired');
   const clientAddress = createClientAddress(settings.trustProxy);
+  const limiter = makeLimiter(parts, () => 1 + (core.beat?.peers().length ?? 0));
   const health = createHealth({
     db: core.db,
     clock,
+    redis: late.redis,
+    limits: () => limiter?.state,
     freshness: core.freshness,
     replica: core.replica,
     serveWhenStale: settings.revocationWhenStale === 'serve',
@@ -31,7 +39,6 @@ export function makeHttp(parts: Parts): HttpService {
     onProbed: (peer, ready) => parts.onProbed?.(peer, ready),
     brokenChildren: () => parts.brokenChildren?.() ?? [],
   });
-  const limiter = settings.rateLimitEnabled ? makeRateLimiter(parts) : null;
   const hooks = createHooks({
     settings,
     core,
@@ -44,6 +51,7 @@ export function makeHttp(parts: Parts): HttpService {
     core,
     health,
     cluster: {
+      state: late.redis === undefined ? 'in-process' : stateNames[late.redis.kind],
       db: core.db,
       node,
       beat: need(core.beat ?? undefined, 'a beat'),
@@ -78,7 +86,8 @@ export function makeHttp(parts: Parts): HttpService {
   });
 }
 
-function makeRateLimiter({ settings, clock, worker }: Parts): RateLimiter {
+/** Of this process, or of all workers of this machine. */
+function makeMachineLimiter({ settings, clock, worker }: Parts): RateLimiter {
   const local = createLocalRateLimiter({ policies: settings.rateLimits, clock, random: systemRandom });
   if (worker === undefined) return local;
   return createPrimaryRateLimiter({
@@ -108,4 +117,27 @@ function renderMetrics({ telemetry, worker }: Parts): () => Promise<string> {
 interface WorkerFigures {
   readonly worker: string;
   readonly text: string;
+}
+
+const stateNames = { single: 'redis', sentinel: 'redis-sentinel', cluster: 'redis-cluster' } as const;
+
+/** Without Redis decisions are the machine's; with it they are shared, and the machine's own are the way out. */
+function makeLimiter(parts: Parts, nodes: () => number): RateLimiter | null {
+  const { settings, late, clock, log, telemetry, worker } = parts;
+  if (!settings.rateLimitEnabled) return null;
+  const alone = makeMachineLimiter(parts);
+  const { redis } = late;
+  if (redis === undefined) return alone;
+  const limiter = createRedisRateLimiter({
+    ...{ redis, alone, clock },
+    policies: settings.rateLimits,
+    // Each worker is a node, and those of a machine count together.
+    countedBy: () => Math.ceil(nodes() / (worker === undefined ? 1 : settings.workers)),
+    onState(state) {
+      if (state === 'shared') log.info({}, 'rate limits are shared by all nodes again');
+      else log.warn({}, 'rate limits: Redis does not count, each node counts its share by itself');
+    },
+  });
+  telemetry.watchLimits(limiter);
+  return limiter;
 }

@@ -123,6 +123,11 @@ export const metricsTable = {
     help: 'Requests that were turned away by a rate limit.',
     labels: { policy: ['login', 'register', 'refresh', 'recovery', 'mfa', 'api'] },
   },
+  auth_rate_limit_degraded: {
+    type: 'gauge',
+    help: '1 while this node counts its share of the rate limits by itself, because Redis does not.',
+    labels: {},
+  },
   auth_lockouts_total: { type: 'counter', help: 'Accounts that were locked after failures.', labels: {} },
   auth_mfa_challenges_total: {
     type: 'counter',
@@ -154,6 +159,7 @@ export const metricsTable = {
     labels: {},
     buckets: durationBuckets,
   },
+  auth_redis_up: { type: 'gauge', help: '1 while Redis answers; 0 also where there is none.', labels: {} },
   auth_cache_requests_total: {
     type: 'counter',
     help: 'What was looked for in the caches of the process.',
@@ -185,6 +191,7 @@ export const metricsTable = {
     initial: [
       'worker',
       'store',
+      'redis',
       'passwords',
       'password-worker',
       'keys',

@@ -5,6 +5,7 @@ import type { PasswordHasher } from './passwords/index.ts';
 import type { Database } from './platform/database/index.ts';
 import type { HttpService } from './platform/http/index.ts';
 import type { Log } from './platform/log/index.ts';
+import type { Redis } from './platform/redis/index.ts';
 import type { Clock } from './platform/time/index.ts';
 import type { Channel } from './platform/workers/index.ts';
 import type { BeatNode } from './revocation/index.ts';
@@ -19,6 +20,8 @@ export interface State {
 /** What children make as they start, for those that start after them. */
 export interface Late {
   db?: Database;
+  /** Where one is configured, away or not. */
+  redis?: Redis;
   passwords?: PasswordHasher;
   core?: Core;
   /** With clustering. Children that open a way between nodes attach it here. */

@@ -13,7 +13,7 @@ import {
   text,
   type ValuesOf,
 } from './platform/config/index.ts';
-import { hostPattern, hostPortList } from './settings-patterns.ts';
+import { hostPattern, hostPortList, readHostPort } from './settings-patterns.ts';
 
 export interface ClusterSettings {
   readonly strategy: 'postgres' | 'redis' | 'gossip' | 'kubernetes' | 'kubernetes-dns' | 'dns' | 'static';
@@ -234,9 +234,4 @@ function apiServerOf(environment: Environment): { readonly host: string; readonl
   const port = environment['KUBERNETES_SERVICE_PORT_HTTPS'] ?? environment['KUBERNETES_SERVICE_PORT'] ?? '443';
   if (host === undefined || !hostPattern[0].test(host) || !/^[1-9]\d{0,4}$/.test(port)) return undefined;
   return { host: host.replace(/^\[(.*)\]$/, '$1'), port: Number(port) };
-}
-
-function readHostPort(text: string): { host: string; port: number } {
-  const colon = text.lastIndexOf(':');
-  return { host: text.slice(0, colon).replace(/^\[(.*)\]$/, '$1'), port: Number(text.slice(colon + 1)) };
 }

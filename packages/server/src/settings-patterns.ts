@@ -10,3 +10,9 @@ export const hostPortList = {
 };
 
 const portOf = (entry: string): number => Number(entry.slice(entry.lastIndexOf(':') + 1));
+
+/** Of an entry of such a list. */
+export function readHostPort(text: string): { readonly host: string; readonly port: number } {
+  const colon = text.lastIndexOf(':');
+  return { host: text.slice(0, colon).replace(/^\[(.*)\]$/, '$1'), port: portOf(text) };
+}

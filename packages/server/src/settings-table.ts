@@ -3,7 +3,7 @@
  * `config` command and the reading itself are made of this table.
  *
  * What is `unavailable` keeps its place and its form, and stops the start when it asks for something: nobody should
- * believe in a cluster, a Redis or a mail server that is not there.
+ * believe in a mail server that is not there.
  */
 import {
   boolean,
@@ -20,7 +20,8 @@ import {
   url,
 } from './platform/config/index.ts';
 import { clusterTable } from './settings-cluster.ts';
-import { hostPattern, hostPortList } from './settings-patterns.ts';
+import { hostPattern } from './settings-patterns.ts';
+import { redisTable } from './settings-redis.ts';
 
 const day = 86_400;
 const year = 365 * day;
@@ -323,21 +324,6 @@ const mail = inGroup('Mail (not available in this version yet)', {
   MAIL_FROM: text({ default: undefined, values: 'address', about: 'Sender of the mails.' }),
 });
 
-const redis = inGroup('Redis (not available in this version yet)', {
-  REDIS_URL: secretUrl({ protocols: ['redis', 'rediss'], unavailable: true, about: 'Redis, as one address.' }),
-  REDIS_HOST: text({ default: undefined, pattern: hostPattern, unavailable: true, about: 'Host of Redis.' }),
-  REDIS_PORT: integer({ default: 6379, min: 1, max: 65_535, unavailable: true, about: 'Port of Redis.' }),
-  REDIS_PASSWORD: secret({ placeholders: 'allowed', unavailable: true, about: 'Password of Redis.' }),
-  REDIS_CLUSTER_NODES: list({ ...hostPortList, unavailable: true, about: 'Nodes of a Redis Cluster.' }),
-  REDIS_SENTINELS: list({ ...hostPortList, unavailable: true, about: 'Redis Sentinels.' }),
-  REDIS_SENTINEL_NAME: text({ default: undefined, unavailable: true, about: 'Name of the master that they watch.' }),
-  REDIS_PREFIX: text({
-    default: 'auth:',
-    pattern: [/^[\x21-\x7e]{1,64}$/, 'set 1 to 64 characters without blanks'],
-    about: 'How the keys in Redis begin.',
-  }),
-});
-
 export const settingsTable = {
   ...listener,
   ...store,
@@ -348,7 +334,7 @@ export const settingsTable = {
   ...revocation,
   ...operations,
   ...mail,
-  ...redis,
+  ...redisTable,
   ...clusterTable,
 };
 

@@ -370,13 +370,6 @@ describe('what this version does not have', () => {
       SESSION_STORE: 'redis',
     },
     ...{
-      REDIS_URL: 'redis://x',
-      REDIS_HOST: 'x',
-      REDIS_PORT: '6380',
-      REDIS_CLUSTER_NODES: 'a:1,b:2',
-      REDIS_SENTINELS: 'a:1',
-    },
-    ...{
       SMTP_URL: 'smtp://mail.example',
     },
   };

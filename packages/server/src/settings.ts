@@ -26,6 +26,7 @@ import {
   clusterWarnings,
   workersProblems,
 } from './settings-cluster.ts';
+import { hasRedis, type RedisSettings, redisOf, redisProblems } from './settings-redis.ts';
 import { settingsPrefixes, settingsTable } from './settings-table.ts';
 
 export interface PostgresAddress {
@@ -97,6 +98,9 @@ export interface Settings {
   readonly revocationAckTimeoutMs: number;
   readonly revocationMaxStalenessSeconds: number;
   readonly revocationWhenStale: 'refuse' | 'serve';
+  /** `undefined`: none, and what could be shared stays in the process. */
+  readonly redis: RedisSettings | undefined;
+  readonly sessionStore: 'postgres' | 'redis';
   /** `undefined` where nodes are not told of each other; on one database they are right all the same. */
   readonly cluster: ClusterSettings | undefined;
 
@@ -150,6 +154,7 @@ export function loadSettings(
     ...listenerProblems(values, options.readFile),
     ...passwordProblems(values),
     ...sessionProblems(values),
+    ...redisProblems(values, isSet, options.readFile),
     ...workersProblems(values, around.isEmbedded),
     ...clusterProblems(values, around),
   ];
@@ -157,7 +162,8 @@ export function loadSettings(
   const more = together.filter((found) => !failed.some((name) => new RegExp(`\\b${name}\\b`).test(problemLine(found))));
   if (!read.ok) return { ok: false, problems: [...read.problems, ...more] };
   if (more.length > 0) return { ok: false, problems: more };
-  const settings = resolve(values, options.machine, environment);
+  const redis = redisOf(values, options.readFile);
+  const settings = { ...resolve(values, options.machine, environment), redis };
   const resolved: Values = {
     ...values,
     HOST: settings.host,
@@ -190,7 +196,7 @@ const problem = (variable: keyof Values, text: string, mend: string): SettingPro
   mend,
 });
 
-function resolve(values: Values, machine: Machine, environment: Environment): Settings {
+function resolve(values: Values, machine: Machine, environment: Environment): Omit<Settings, 'redis'> {
   const database = databaseOf(values);
   const isOpenToAll = database.kind === 'postgres' || values.JWT_SECRET !== undefined;
   const workers = values.WORKERS === 'auto' ? Math.max(1, machine.cores) : values.WORKERS;
@@ -225,6 +231,7 @@ function resolve(values: Values, machine: Machine, environment: Environment): Se
     accessTtlSeconds: values.TOKEN_TTL,
     refreshTtlSeconds: values.REFRESH_TTL,
     refreshReuseGraceSeconds: values.REFRESH_REUSE_GRACE,
+    sessionStore: values.SESSION_STORE,
     sessionMaxAgeSeconds: values.SESSION_MAX_AGE,
     sessionIdleTtlSeconds: values.SESSION_IDLE_TTL ?? values.REFRESH_TTL,
     maxSessionsPerUser: values.MAX_SESSIONS_PER_USER,
@@ -260,12 +267,6 @@ function resolve(values: Values, machine: Machine, environment: Environment): Se
     otlpEndpoint: values.OTEL_EXPORTER_OTLP_ENDPOINT,
   };
 }
-
-const hasRedis = (values: Values): boolean =>
-  values.REDIS_URL !== undefined ||
-  values.REDIS_HOST !== undefined ||
-  values.REDIS_CLUSTER_NODES.length > 0 ||
-  values.REDIS_SENTINELS.length > 0;
 
 interface DatabaseParts {
   readonly host: string;

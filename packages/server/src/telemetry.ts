@@ -13,6 +13,8 @@ import type { Settings } from './settings.ts';
 export interface Telemetry extends Meters {
   hashed(algorithm: 'bcrypt' | 'argon2id', seconds: number): void;
   queried(statement: string, seconds: number): void;
+  askedRedis(seconds: number): void;
+  redisIs(state: 'up' | 'away'): void;
   responded: HttpHooks['onResponse'];
   limited(policy: string): void;
   restarted(child: string): void;
@@ -20,6 +22,7 @@ export interface Telemetry extends Meters {
   registered(outcome: RegisterOutcome): void;
   sessionsCounted(active: number): void;
   watchPasswords(hasher: Pick<PasswordHasher, 'queued'>): void;
+  watchLimits(limiter: { readonly state: 'shared' | 'per_node' }): void;
   watchPool(db: Pick<Database, 'pool'>): void;
   watchCore(core: Pick<Core, 'verifier' | 'replica' | 'freshness' | 'beat'>): void;
   render(): Promise<string>;
@@ -40,6 +43,7 @@ export function createTelemetry(options: {
   const hot = { route: '/api/auth/validate-token', method: 'POST', status: '200' } as const;
   const hotSeconds = metrics.observer('auth_http_request_duration_seconds', hot);
   let unwatchPasswords = (): void => undefined;
+  let unwatchLimits = (): void => undefined;
 
   return {
     beat: () => undefined,
@@ -58,6 +62,8 @@ export function createTelemetry(options: {
     lockedOut: () => metrics.count('auth_lockouts_total', {}),
     hashed: (algorithm, seconds) => metrics.observe('auth_password_hash_seconds', { algorithm }, seconds),
     queried: (query, seconds) => metrics.observe('auth_db_query_duration_seconds', { query }, seconds),
+    askedRedis: metrics.observer('auth_redis_command_duration_seconds', {}),
+    redisIs: (state) => metrics.set('auth_redis_up', {}, state === 'up' ? 1 : 0),
     responded(route, method, status, seconds, requestId, traceparent) {
       const labels = { route, method, status: String(status) } as Parameters<typeof metrics.observe>[1] & {
         route: string;
@@ -98,6 +104,11 @@ export function createTelemetry(options: {
     watchPasswords(hasher) {
       unwatchPasswords();
       unwatchPasswords = metrics.onCollect(() => metrics.set('auth_password_hash_queue', {}, hasher.queued()));
+    },
+    watchLimits(limiter) {
+      unwatchLimits();
+      const look = (): void => metrics.set('auth_rate_limit_degraded', {}, limiter.state === 'per_node' ? 1 : 0);
+      unwatchLimits = metrics.onCollect(look);
     },
     watchPool(db) {
       metrics.onCollect(() => {

@@ -7,6 +7,8 @@ import { defineRoute } from '../platform/http/index.ts';
 import { type Beat, listNodes, type NodeRow } from '../revocation/index.ts';
 
 export interface ClusterStatusDeps {
+  /** Where what nodes share for a moment is: `in-process`, `redis`, `redis-sentinel`, `redis-cluster`. */
+  readonly state: string;
   readonly db: Database;
   readonly node: { readonly name: string; readonly incarnation: string };
   readonly beat: Pick<Beat, 'cursor'>;
@@ -56,7 +58,7 @@ export const clusterStatusRoute = (deps: ClusterStatusDeps) =>
           })),
           singletons: [],
           revocations: { live: deps.replica.live(), position, stale: !deps.freshness.isFresh() },
-          stores: { database: deps.db.kind, sessions: deps.db.kind, state: 'in-process' },
+          stores: { database: deps.db.kind, sessions: deps.db.kind, state: deps.state },
         },
       };
     },

@@ -1,6 +1,7 @@
 /** What this node knows of its own health; see `index.ts`. */
 import type { Freshness, Replica } from '@auth-service/guard';
 import { type Database, statement } from '../platform/database/index.ts';
+import type { Redis } from '../platform/redis/index.ts';
 import type { Clock } from '../platform/time/index.ts';
 
 export interface HealthReport {
@@ -18,12 +19,15 @@ export interface Health {
 }
 
 const ping = statement<[], { one: number }>('health_ping', 'select 1 as one');
-/** One ping serves everybody who asks within this time. */
 const pingKeptMs = 250;
 
 export function createHealth(deps: {
   readonly db: Database;
   readonly clock: Clock;
+  /** `undefined`: none is configured. */
+  readonly redis: Pick<Redis, 'ping' | 'kind'> | undefined;
+  /** Who counts the rate limits; `undefined`: this process, as it should. */
+  readonly limits: () => 'shared' | 'per_node' | undefined;
   readonly freshness: Freshness;
   readonly replica: Pick<Replica, 'live'>;
   readonly serveWhenStale: boolean;
@@ -38,18 +42,20 @@ export function createHealth(deps: {
 }): Health {
   const { db, clock, freshness } = deps;
   const startedAt = clock.monotonicMs();
-  let last: { readonly at: number; readonly result: Promise<number | null> } | null = null;
+  const databaseLatency = keptFor(clock, () => latencyOf(clock, () => db.run(ping, [])));
+  const redisLatency = keptFor(clock, () => latencyOf(clock, async () => deps.redis?.ping()));
 
-  /** Milliseconds of a round trip, or `null` when the database did not answer. */
-  function databaseLatency(): Promise<number | null> {
-    const now = clock.monotonicMs();
-    if (last !== null && now - last.at < pingKeptMs) return last.result;
-    const result = db.run(ping, []).then(
-      () => clock.monotonicMs() - now,
-      () => null,
-    );
-    last = { at: now, result };
-    return result;
+  async function redisCheck() {
+    const { redis } = deps;
+    if (redis === undefined) return { isWhole: true, check: { status: 'off' } };
+    const [latency, limits] = [await redisLatency(), deps.limits()];
+    const check = {
+      status: latency === null ? 'unavailable' : 'ok',
+      latency_ms: latency === null ? null : round(latency),
+      kind: redis.kind,
+      ...(limits === undefined ? {} : { rate_limits: limits }),
+    };
+    return { isWhole: latency !== null && limits !== 'per_node', check };
   }
 
   const vouches = (): boolean => freshness.isFresh() || deps.serveWhenStale;
@@ -62,11 +68,11 @@ export function createHealth(deps: {
       return isReady;
     },
     async report() {
-      const latency = await databaseLatency();
+      const [latency, redis] = await Promise.all([databaseLatency(), redisCheck()]);
       const broken = deps.brokenChildren();
       const fresh = freshness.isFresh();
       const lag = freshness.lagMs();
-      const isDegraded = latency === null || broken.length > 0 || !fresh;
+      const isDegraded = latency === null || !redis.isWhole || broken.length > 0 || !fresh;
       return {
         status: !ready() ? 'unavailable' : isDegraded ? 'degraded' : 'ok',
         checks: {
@@ -79,7 +85,7 @@ export function createHealth(deps: {
                   store: db.kind,
                   ...(db.kind === 'embedded' ? { note: 'one small node; use PostgreSQL for more' } : {}),
                 },
-          redis: { status: 'off' },
+          redis: redis.check,
           revocations: {
             status: fresh ? 'ok' : 'stale',
             lag_ms: Number.isFinite(lag) ? round(lag) : null,
@@ -93,6 +99,27 @@ export function createHealth(deps: {
         uptime_s: Math.floor((clock.monotonicMs() - startedAt) / 1_000),
       };
     },
+  };
+}
+
+/** Milliseconds of a round trip, or `null` when there was no answer. */
+async function latencyOf(clock: Clock, ask: () => Promise<unknown>): Promise<number | null> {
+  const began = clock.monotonicMs();
+  try {
+    await ask();
+    return clock.monotonicMs() - began;
+  } catch {
+    return null;
+  }
+}
+
+/** One ping serves everybody who asks within a moment. */
+function keptFor<T>(clock: Clock, ask: () => Promise<T>): () => Promise<T> {
+  let last: { readonly at: number; readonly result: Promise<T> } | undefined;
+  return () => {
+    const now = clock.monotonicMs();
+    if (last === undefined || now - last.at >= pingKeptMs) last = { at: now, result: ask() };
+    return last.result;
   };
 }
 

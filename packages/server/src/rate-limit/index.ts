@@ -9,4 +9,5 @@
 export { type RateLimitResult, type RatePolicy, rateLimitHeaders } from './policy.rule.ts';
 export { createPrimaryRateLimiter } from './rate-limit.ipc.ts';
 export { createLocalRateLimiter, type LocalRateLimiter, type LocalRateLimiterOptions } from './rate-limit.local.ts';
+export { createRedisRateLimiter, type RedisRateLimiter } from './rate-limit.redis.ts';
 export type { RateLimiter } from './rate-limit.ts';

@@ -7,4 +7,6 @@ export interface RateLimiter {
    * mistake in the program, and throws.
    */
   take(policy: string, key: string, cost?: number): RateLimitResult | Promise<RateLimitResult>;
+  /** Where nodes should count together: whether they do. */
+  readonly state?: 'shared' | 'per_node';
 }

@@ -9,6 +9,7 @@
  */
 import type { IncomingMessage } from 'node:http';
 import { DatabaseUnavailable } from '../database/index.ts';
+import { RedisUnavailable } from '../redis/index.ts';
 import { type BodyRead, bodyHeaders, isJsonContentType, readBody } from './body.ts';
 import type { Exchange, Wire } from './exchange.ts';
 import { parseJson } from './json.ts';
@@ -167,7 +168,7 @@ export function createPipeline(options: HttpOptions, wire: Wire): Pipeline {
     if (exchange.answered || exchange.response.headersSent) {
       options.log.error(fields, 'an answer could not be written');
       exchange.response.destroy();
-    } else if (error instanceof DatabaseUnavailable) {
+    } else if (error instanceof DatabaseUnavailable || error instanceof RedisUnavailable) {
       options.log.warn({ ...fields, reason: error.reason }, 'refused a request: the store is unavailable');
       wire.refuse(exchange, refusal('overloaded', { retryAfterSeconds: 1 }));
     } else if (error instanceof DeadlinePassed || error instanceof Overloaded) {

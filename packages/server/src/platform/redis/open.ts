@@ -34,8 +34,7 @@ const deadlineMsDefault = 500;
 const dialTimeoutMs = 1_500;
 const namePattern = /[^A-Za-z0-9._-]/g;
 
-/** Resolves when it is known whether Redis is there: a Redis that is away is looked for until `close`. */
-export async function openRedis(options: RedisOptions): Promise<Redis> {
+export async function open(options: RedisOptions): Promise<Redis> {
   const { address, prefix, clock, observe } = options;
   const deadlineMs = options.deadlineMs ?? deadlineMsDefault;
   const connectionName = options.connectionName.replaceAll(namePattern, '-').slice(0, 64);
@@ -65,13 +64,18 @@ export async function openRedis(options: RedisOptions): Promise<Redis> {
   });
 
   /** One call: refused at once while away, ended at its deadline, measured, and its failure understood. */
-  async function call<T>(name: string, shardOf: () => string | undefined, work: () => Promise<T>): Promise<T> {
+  async function call<T>(
+    name: string,
+    shardOf: () => string | undefined,
+    work: () => Promise<T>,
+    patienceMs = deadlineMs,
+  ): Promise<T> {
     circuit.demand();
     const shard = shardOf();
     if (shard !== undefined) shards.demand(shard);
     const began = clock.monotonicMs();
     try {
-      const value = await within(deadlineMs, work(), () => new RedisUnavailable('deadline'));
+      const value = await within(patienceMs, work(), () => new RedisUnavailable('deadline'));
       if (shard !== undefined) shards.answered(shard);
       observe?.(name, (clock.monotonicMs() - began) / 1_000, true);
       return value;
@@ -111,15 +115,11 @@ export async function openRedis(options: RedisOptions): Promise<Redis> {
       return listener.hears;
     },
     key: (kind, tag, rest) => makeKey(prefix, kind, tag, rest),
-    async run(fn, keys, args) {
+    async run(fn, keys, args, patienceMs) {
       checkKeys(fn, keys);
       const { commands } = circuit.demand();
-      const reply = await call(
-        fn.name,
-        () => shardOf(commands, keys[0]),
-        () => evaluate(commands, fn, keys, args),
-      );
-      return fn.parse(reply);
+      const work = () => evaluate(commands, fn, keys, args);
+      return fn.parse(await call(fn.name, () => shardOf(commands, keys[0]), work, patienceMs));
     },
     async runDurably(fn, keys, args, wait) {
       checkKeys(fn, keys);

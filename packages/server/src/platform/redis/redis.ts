@@ -64,7 +64,13 @@ export interface Redis {
    * (letters, digits, `_`, `-`, `.`, at most 64); `digestPart` makes one of anything else.
    */
   key(kind: string, tag: string, rest?: string): RedisKey;
-  run<R>(fn: RedisFunction<R>, keys: readonly RedisKey[], args: readonly RedisArgument[]): Promise<R>;
+  /** `patienceMs`: a deadline that is shorter than usual. */
+  run<R>(
+    fn: RedisFunction<R>,
+    keys: readonly RedisKey[],
+    args: readonly RedisArgument[],
+    patienceMs?: number,
+  ): Promise<R>;
   /**
    * Runs, then waits (at most `timeoutMs`, less than the deadline) until `replicas` have it: `acknowledged` are those that do, and
    * `isEnough` says whether they are as many as were wanted. `null`: not known, because the key has just moved to another node.
@@ -102,4 +108,11 @@ export class RedisUnavailable extends Error {
     super(`Redis is unavailable: ${reason}`, options);
     this.reason = reason;
   }
+}
+
+/** For people, in a few words: what the server or the socket said. */
+export function reasonOf(failure: unknown): string {
+  if (failure instanceof AggregateError && failure.errors.length > 0) return reasonOf(failure.errors[0]);
+  if (failure instanceof RedisUnavailable && failure.cause !== undefined) return reasonOf(failure.cause);
+  return failure instanceof Error && failure.message !== '' ? failure.message.slice(0, 200) : 'no answer';
 }
