@@ -244,14 +244,43 @@ export const JwksSchema = Type.Object(
   { title: 'Jwks', additionalProperties: false },
 );
 
+const ClusterNodeSchema = Type.Object(
+  {
+    name: Type.String(),
+    address: Type.Union([Type.String(), Type.Null()]),
+    version: Type.String(),
+    started_at: Type.String(),
+    /** Milliseconds since its latest beat. */
+    last_seen_ms: Type.Integer(),
+    status: Type.Union([Type.Literal('up'), Type.Literal('suspect'), Type.Literal('down')]),
+    revocation_position: Type.Union([Type.String(), Type.Null()]),
+    lag_ms: Type.Integer(),
+    workers: Type.Integer(),
+    load: Type.Record(Type.String(), Type.Number()),
+  },
+  { title: 'ClusterNode', additionalProperties: false },
+);
+
+const ClusterSingletonSchema = Type.Object(
+  {
+    name: Type.String(),
+    /** `null` while it is between two nodes. */
+    node: Type.Union([Type.String(), Type.Null()]),
+    since: Type.Union([Type.String(), Type.Null()]),
+    last_run: Type.Union([Type.String(), Type.Null()]),
+    last_result: Type.Union([Type.String(), Type.Null()]),
+  },
+  { title: 'ClusterSingleton', additionalProperties: false },
+);
+
 export const ClusterStatusSchema = Type.Object(
   {
     node: Type.String(),
     clustering: Type.Boolean(),
     strategy: Type.Union([Type.String(), Type.Null()]),
     size: Type.Integer(),
-    nodes: Type.Array(Type.Record(Type.String(), Type.Unknown())),
-    singletons: Type.Array(Type.Record(Type.String(), Type.Unknown())),
+    nodes: Type.Array(ClusterNodeSchema),
+    singletons: Type.Array(ClusterSingletonSchema),
     revocations: Type.Object({
       live: Type.Integer(),
       position: Type.Union([Type.String(), Type.Null()]),

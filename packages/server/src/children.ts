@@ -16,10 +16,9 @@ import { checkPostgresSettings, migrate } from './platform/database/index.ts';
 import { systemRandom } from './platform/random/index.ts';
 import { openRedis, reasonOf } from './platform/redis/index.ts';
 import type { ChildSpec } from './platform/supervision/index.ts';
-import { deleteDeadNodes, deleteExpiredRevocations } from './revocation/index.ts';
+import { singletonsSpec } from './singletons.ts';
 
-const everyMs = { seal: 1_000, seen: 2_000, sweep: 30_000, keys: 30_000, replica: 1_000, maintain: 300_000 } as const;
-const ledgerBatch = 5_000;
+const everyMs = { seal: 1_000, seen: 2_000, keys: 30_000, replica: 1_000, maintain: 300_000 } as const;
 
 /** Everything but the listener. */
 export function childSpecs(parts: Parts): readonly ChildSpec[] {
@@ -61,7 +60,7 @@ export function childSpecs(parts: Parts): readonly ChildSpec[] {
       async start({ failed }) {
         late.core ??= await wire(parts);
         await core().load();
-        return every(everyMs.keys, () => core().keys.maintain(), failed);
+        return every(everyMs.keys, () => core().keys.refresh(), failed);
       },
     },
     {
@@ -82,7 +81,9 @@ export function childSpecs(parts: Parts): readonly ChildSpec[] {
         };
       },
     },
+    singletonsSpec(parts),
     {
+      // On each node: any number of sealers are right at once, and an event waits for no other node.
       name: 'sealer',
       restart: 'permanent',
       stopTimeoutMs: 2_000,
@@ -103,12 +104,6 @@ export function childSpecs(parts: Parts): readonly ChildSpec[] {
           },
         };
       },
-    },
-    {
-      name: 'sweeper',
-      restart: 'permanent',
-      stopTimeoutMs: 2_000,
-      start: async ({ failed }) => every(everyMs.sweep, () => sweep(parts, core()), failed),
     },
     workerHintsSpec(parts),
     controlSpec(parts),
@@ -313,12 +308,4 @@ export function listenerSpec(parts: Parts): ChildSpec {
       return { stop: () => http.close({ timeoutMs: settings.shutdownTimeoutMs }) };
     },
   };
-}
-
-async function sweep(parts: Parts, core: Core): Promise<void> {
-  await core.sessions.sweep();
-  await core.lockout.sweep();
-  while ((await deleteExpiredRevocations(core.db, ledgerBatch)) === ledgerBatch && !parts.state.closing);
-  await deleteDeadNodes(core.db);
-  parts.telemetry.sessionsCounted(await core.sessions.count());
 }

@@ -47,13 +47,19 @@ export function makeHttp(parts: Parts): HttpService {
     onLimited: telemetry.limited,
     onResponse: telemetry.responded,
   });
+  const shared = late.redis === undefined ? 'in-process' : stateNames[late.redis.kind];
   const routes = createRoutes({
     core,
     health,
     cluster: {
-      state: late.redis === undefined ? 'in-process' : stateNames[late.redis.kind],
-      db: core.db,
+      stores: {
+        database: core.db.kind,
+        sessions: settings.sessionStore === 'redis' ? shared : core.db.kind,
+        state: shared,
+      },
+      clustering: settings.cluster,
       node,
+      ...need(late.cluster, 'the cluster is wired'),
       beat: need(core.beat ?? undefined, 'a beat'),
       replica: core.replica,
       freshness: core.freshness,

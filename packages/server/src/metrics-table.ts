@@ -177,8 +177,8 @@ export const metricsTable = {
   },
   auth_singleton_runs_total: {
     type: 'counter',
-    help: 'Runs of the jobs that one node does for all.',
-    labels: { name: { open: 50 }, result: ['success', 'failure'] },
+    help: 'Runs of the jobs that one node does for all, on this node. `lost`: it was not to do it any more.',
+    labels: { name: { open: 50 }, result: ['success', 'failure', 'lost'] },
     initial: [
       { name: 'session-sweeper', result: 'success' },
       { name: 'session-sweeper', result: 'failure' },
@@ -196,9 +196,9 @@ export const metricsTable = {
       'password-worker',
       'keys',
       'revocations',
+      'singletons',
       'sealer',
       'last-seen',
-      'sweeper',
       'worker-hints',
       'control',
       'http',

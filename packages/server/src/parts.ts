@@ -10,6 +10,7 @@ import type { Clock } from './platform/time/index.ts';
 import type { Channel } from './platform/workers/index.ts';
 import type { BeatNode } from './revocation/index.ts';
 import type { Settings } from './settings.ts';
+import type { ClusterRoom } from './singletons.ts';
 import type { Telemetry } from './telemetry.ts';
 
 export interface State {
@@ -26,6 +27,7 @@ export interface Late {
   core?: Core;
   /** With clustering. Children that open a way between nodes attach it here. */
   hints?: HintBus;
+  cluster?: ClusterRoom;
   http?: HttpService;
   address?: { readonly url: string; readonly port: number };
 }

@@ -1,9 +1,9 @@
 /**
  * The composition root: what runs, in which order it starts, how it is restarted, how it stops.
  *
- * Children in start order (stopped in reverse): store → passwords → keys → revocations (the beat) → sealer → sweeper →
- * hints between workers → control → http. Each that dies is started again with backoff; too many deaths in a minute escalate,
- * and the process ends.
+ * Children in start order (stopped in reverse): store → passwords → keys → revocations (the beat) → singletons → sealer →
+ * last-seen → hints between workers → control → http. Each that dies is started again with backoff; too many deaths in a minute
+ * escalate, and the process ends.
  * Ready once all have started, and not any more as soon as the end begins: readiness first, then the listener with what is
  * in flight, then what runs, then the lease, then the store.
  */
@@ -16,9 +16,10 @@ import type { HttpService } from './platform/http/index.ts';
 import type { Log } from './platform/log/index.ts';
 import { systemRandom } from './platform/random/index.ts';
 import { createSupervisor, type Supervisor } from './platform/supervision/index.ts';
-import { createTracing } from './platform/telemetry/index.ts';
+import { createLoad, createTracing } from './platform/telemetry/index.ts';
 import { systemClock, systemTimers } from './platform/time/index.ts';
 import type { Settings } from './settings.ts';
+import { jobNames } from './singletons.ts';
 import { createTelemetry } from './telemetry.ts';
 import { version } from './version.ts';
 
@@ -54,6 +55,16 @@ const restartsWithinSeconds = 60;
 
 export function createService({ settings, log, onEscalate, onProbed, worker }: ServiceOptions): Service {
   const clock = systemClock;
+  const tracing = createTracing({
+    endpoint: settings.otlpEndpoint,
+    resource: { 'service.name': 'auth-service', 'service.version': version, 'service.instance.id': settings.nodeName },
+    random: systemRandom,
+    timers: systemTimers,
+    fetch,
+    onState: (now, reason) => log.warn({ collector: settings.otlpEndpoint, state: now }, reason),
+  });
+  const telemetry = createTelemetry({ clock, runtime: true, tracing });
+  const load = createLoad({ monotonicMs: clock.monotonicMs, requests: telemetry.requests });
   const node = {
     incarnation: randomUUID(),
     name: settings.nodeName,
@@ -61,16 +72,8 @@ export function createService({ settings, log, onEscalate, onProbed, worker }: S
     version,
     startedAtMs: clock.wallMs(),
     servesStale: settings.revocationWhenStale === 'serve',
+    stats: () => ({ singletons: jobNames, workers: 1, load: load() }),
   };
-  const tracing = createTracing({
-    endpoint: settings.otlpEndpoint,
-    resource: { 'service.name': 'auth-service', 'service.version': version, 'service.instance.id': node.name },
-    random: systemRandom,
-    timers: systemTimers,
-    fetch,
-    onState: (now, reason) => log.warn({ collector: settings.otlpEndpoint, state: now }, reason),
-  });
-  const telemetry = createTelemetry({ clock, runtime: true, tracing });
   if (worker !== undefined) for (let at = 0; at < worker.restarts; at += 1) telemetry.restarted('worker');
   const state: State = { closing: false, started: false };
   const parts: Parts = { settings, log, clock, telemetry, node, state, late: {}, onProbed, worker };

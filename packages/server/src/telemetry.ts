@@ -1,4 +1,5 @@
 /** The service's metrics, filled from what the rooms tell and, when somebody asks, from what they count themselves. */
+import type { Membership, RunResult, Singletons } from './cluster/index.ts';
 import type { Core } from './core.ts';
 import type { LoginOutcome, RegisterOutcome } from './login/index.ts';
 import type { Meters } from './meters.ts';
@@ -20,11 +21,14 @@ export interface Telemetry extends Meters {
   restarted(child: string): void;
   loggedIn(outcome: LoginOutcome): void;
   registered(outcome: RegisterOutcome): void;
-  sessionsCounted(active: number): void;
+  singletonRan(name: string, result: RunResult): void;
+  /** Requests answered since the start. */
+  requests(): number;
   watchPasswords(hasher: Pick<PasswordHasher, 'queued'>): void;
   watchLimits(limiter: { readonly state: 'shared' | 'per_node' }): void;
   watchPool(db: Pick<Database, 'pool'>): void;
-  watchCore(core: Pick<Core, 'verifier' | 'replica' | 'freshness' | 'beat'>): void;
+  watchCore(core: Pick<Core, 'verifier' | 'replica' | 'freshness'>): void;
+  watchCluster(cluster: { membership: Pick<Membership, 'members'>; singletons: Pick<Singletons, 'rows'> }): void;
   render(): Promise<string>;
 }
 
@@ -44,6 +48,7 @@ export function createTelemetry(options: {
   const hotSeconds = metrics.observer('auth_http_request_duration_seconds', hot);
   let unwatchPasswords = (): void => undefined;
   let unwatchLimits = (): void => undefined;
+  let requests = 0;
 
   return {
     beat: () => undefined,
@@ -65,6 +70,7 @@ export function createTelemetry(options: {
     askedRedis: metrics.observer('auth_redis_command_duration_seconds', {}),
     redisIs: (state) => metrics.set('auth_redis_up', {}, state === 'up' ? 1 : 0),
     responded(route, method, status, seconds, requestId, traceparent) {
+      requests += 1;
       const labels = { route, method, status: String(status) } as Parameters<typeof metrics.observe>[1] & {
         route: string;
         method: 'GET';
@@ -99,7 +105,8 @@ export function createTelemetry(options: {
       metrics.count('auth_registrations_total', { result: result === 'registered' ? 'success' : result });
     },
     validated: metrics.observer('auth_token_validation_duration_seconds', {}),
-    sessionsCounted: (active) => metrics.set('auth_sessions_active', {}, active),
+    singletonRan: (name, result) => metrics.count('auth_singleton_runs_total', { name, result }),
+    requests: () => requests,
 
     watchPasswords(hasher) {
       unwatchPasswords();
@@ -118,7 +125,7 @@ export function createTelemetry(options: {
         }
       });
     },
-    watchCore({ verifier, replica, freshness, beat }) {
+    watchCore({ verifier, replica, freshness }) {
       metrics.onCollect(() => {
         const { hit, miss, servedStale, ...results } = verifier.figures();
         for (const result of ['valid', 'malformed', 'invalid', 'expired', 'revoked', 'stale'] as const) {
@@ -133,7 +140,17 @@ export function createTelemetry(options: {
         // Never proven: as old as the process.
         const lag = Math.min(freshness.lagMs(), clock.monotonicMs() - startedAt);
         metrics.set('auth_revocation_lag_seconds', {}, lag / 1_000);
-        metrics.set('auth_cluster_nodes', { status: 'up' }, 1 + (beat?.peers().length ?? 0));
+      });
+    },
+    watchCluster({ membership, singletons }) {
+      metrics.onCollect(() => {
+        const count = { up: 0, suspect: 0, down: 0 };
+        for (const { status } of membership.members()) count[status] += 1;
+        for (const status of ['up', 'suspect', 'down'] as const)
+          metrics.set('auth_cluster_nodes', { status }, count[status]);
+        // One node counts for all.
+        const counted = singletons.rows().find((row) => row.name === 'statistics')?.detail['sessions'];
+        if (typeof counted === 'number') metrics.set('auth_sessions_active', {}, counted);
       });
     },
     render: () => metrics.render(),

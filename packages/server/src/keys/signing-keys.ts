@@ -66,8 +66,13 @@ export interface SigningKeys {
   rotate(options: { immediately: boolean }, within?: (tx: Queryable) => Promise<void>): Promise<KeyDescription>;
   /** Ends a key for good; `within` writes the ledger entry in the same transaction. A successor signs at once. */
   revoke(kid: string, within: (tx: Queryable) => Promise<void>): Promise<boolean>;
-  /** Rotates when the schedule says so and forgets what is gone. Idempotent; any node may do it at any time. */
-  maintain(): Promise<void>;
+  /** Reads them anew: each node does so now and then, for its own picture of them. */
+  refresh(): Promise<void>;
+  /**
+   * Rotates when the schedule says so and forgets what is gone. Idempotent; any node may do it at any time. `within` is called
+   * first in each transaction, and a throw of it undoes that.
+   */
+  maintain(within?: (tx: Queryable) => Promise<void>): Promise<void>;
   list(): Promise<readonly KeyDescription[]>;
 }
 
@@ -227,11 +232,19 @@ export function createSigningKeys(deps: {
       return done;
     },
 
-    async maintain() {
-      await deleteGoneKeys(db);
+    async refresh() {
+      await read();
+    },
+
+    async maintain(within) {
+      await db.transaction(async (tx) => {
+        await within?.(tx);
+        await deleteGoneKeys(tx);
+      });
       const rows = await read();
       if (!rotationIsDue(rows, deps.rotationIntervalSeconds * 1_000, leadMs)) return;
       await db.transaction(async (tx) => {
+        await within?.(tx);
         await lockSigningKeys(tx);
         const now = await listSigningKeys(tx);
         if (rotationIsDue(now, deps.rotationIntervalSeconds * 1_000, leadMs)) await insertSuccessor(tx, leadMs);

@@ -48,8 +48,8 @@ export interface Lockout {
   attempt<T>(accountKey: string, deviceId: string | undefined, check: () => Promise<Checked<T>>): Promise<Attempt<T>>;
   /** Forgets the failures and the lock of an account; false when there were none. Devices keep their own counters. */
   unlock(accountKey: string): Promise<boolean>;
-  /** Removes a bounded number of rows that count for nothing any more; answers how many. */
-  sweep(): Promise<number>;
+  /** Removes a bounded number of rows that count for nothing any more, on `on` where that is given; answers how many. */
+  sweep(on?: Queryable): Promise<number>;
 }
 
 interface Waiter {
@@ -171,7 +171,7 @@ export function createLockout(options: LockoutOptions): Lockout {
   return {
     attempt,
     unlock: (accountKey) => deleteLockout(db, rowKey(hmacKey, accountKey, undefined)),
-    sweep: () => deleteFadedLockouts(db, durationSeconds, sweepRowsMax),
+    sweep: (on = db) => deleteFadedLockouts(on, durationSeconds, sweepRowsMax),
   };
 }
 

@@ -38,6 +38,8 @@ export interface BeatNode {
   readonly startedAtMs: number;
   /** Configured to answer while stale: others then count it until its tokens have expired. */
   readonly servesStale: boolean;
+  /** What it tells the others of itself with each beat: small, and without a secret. */
+  readonly stats?: () => Readonly<Record<string, unknown>>;
 }
 
 export interface Beat {

@@ -11,9 +11,7 @@ export {
   deleteDeadNodes,
   deleteExpiredRevocations,
   type LivePeer,
-  listNodes,
   type NewRevocation,
-  type NodeRow,
 } from './ledger.sql.ts';
 export { type Barrier, createBarrier } from './receipts.ts';
 export { createRevocation, type Pending, type Revocation } from './revocation.ts';

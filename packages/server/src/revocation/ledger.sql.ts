@@ -70,20 +70,19 @@ export interface LivePeer {
  * lease. `peers`: the other live incarnations, and where they say that they can be reached.
  */
 const lease = statement<
-  [string, string, string | null, string, number, number, string | null, string | null, boolean],
+  [string, string, string | null, string, number, number, string | null, string | null, object],
   { peers: readonly LivePeer[]; now_ms: number }
 >(
   'cluster_nodes_upsert_lease',
   `with mine as (
      insert into cluster_nodes as n (incarnation, name, address, version, started_at, beat_at, lease_until, confirmed, confirmed_epoch, stats)
      values ($1, $2, $3, $4, to_timestamp($5::float8 / 1000), clock_timestamp(),
-             clock_timestamp() + $6::float8 * interval '1 millisecond', $7::pg_snapshot, $8,
-             jsonb_build_object('serves_stale', $9::boolean))
+             clock_timestamp() + $6::float8 * interval '1 millisecond', $7::pg_snapshot, $8, $9::jsonb)
      on conflict (incarnation) do update
         set beat_at = clock_timestamp(),
             lease_until = greatest(n.lease_until, excluded.lease_until),
             address = excluded.address,
-            confirmed = excluded.confirmed, confirmed_epoch = excluded.confirmed_epoch)
+            confirmed = excluded.confirmed, confirmed_epoch = excluded.confirmed_epoch, stats = excluded.stats)
    select (select coalesce(jsonb_agg(jsonb_build_object('incarnation', p.incarnation, 'name', p.name, 'address', p.address)), '[]')
              from cluster_nodes p where p.lease_until > clock_timestamp() and p.incarnation <> $1) as peers,
           (extract(epoch from clock_timestamp()) * 1000)::float8 as now_ms`,
@@ -98,6 +97,7 @@ export function updateLease(
     version: string;
     startedAtMs: number;
     servesStale: boolean;
+    stats?: () => Readonly<Record<string, unknown>>;
   },
   leaseMs: number,
   confirmed: { snapshot: string; storeEpoch: string } | null,
@@ -111,7 +111,7 @@ export function updateLease(
     leaseMs,
     confirmed?.snapshot ?? null,
     confirmed?.storeEpoch ?? null,
-    node.servesStale,
+    { ...node.stats?.(), serves_stale: node.servesStale },
   ]);
 }
 
@@ -257,26 +257,6 @@ const deleteLeaseText = statement<[string], never>(
 export async function deleteLease(on: Queryable, incarnation: string): Promise<void> {
   await on.run(deleteLeaseText, [incarnation]);
 }
-
-export interface NodeRow {
-  readonly incarnation: string;
-  readonly name: string;
-  readonly address: string | null;
-  readonly version: string;
-  readonly started_at: Date;
-  readonly last_seen_ms: number;
-  /** The snapshot that it has confirmed. */
-  readonly confirmed: string | null;
-}
-
-const listNodesText = statement<[], NodeRow>(
-  'cluster_nodes_list',
-  `select incarnation, name, address, version, started_at, confirmed::text as confirmed,
-          (extract(epoch from clock_timestamp() - beat_at) * 1000)::float8 as last_seen_ms
-     from cluster_nodes where beat_at > clock_timestamp() - interval '10 minutes' order by name, incarnation`,
-);
-
-export const listNodes = (on: Queryable): Promise<readonly NodeRow[]> => on.run(listNodesText, []);
 
 const deleteExpiredText = statement<[number], { id: string }>(
   'revocations_delete_expired',

@@ -373,7 +373,7 @@ export function sessionStoreContract(make: (limits: SessionLimits) => Promise<St
     await sleep(1_100);
     const age = `update ended_sessions set expires_at = now() - interval '1 second' where user_id = $1`;
     await db.run({ name: 'contract_age', text: age }, [user]);
-    await store.sweepExpired();
+    await store.sweepExpired(db);
     assert.deepEqual(await store.listByUser(user, 10), []);
     const tables = ['sessions', 'ended_sessions'];
     const left = tables.map((table) => `(select count(*) from ${table} where user_id = $1)`).join(' + ');

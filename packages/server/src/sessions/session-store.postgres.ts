@@ -63,12 +63,12 @@ export function createPostgresSessionStore(deps: {
       }
     },
 
-    async sweepExpired() {
+    async sweepExpired(on) {
       const swept: { age_seconds: number }[] = [];
       let after: string | null = firstId;
       while (after !== null) {
         const rows: readonly { id: string | null; last: string | null; age_seconds: number | null }[] =
-          await deleteExpiredSessions(db, after, batchMax);
+          await deleteExpiredSessions(on, after, batchMax);
         for (const row of rows) if (row.id !== null) swept.push({ age_seconds: row.age_seconds ?? 0 });
         after = rows[0]?.last ?? null;
       }

@@ -222,8 +222,8 @@ export function createRedisSessionStore(deps: {
       }
     },
 
-    async sweepExpired() {
-      while ((await deleteExpiredEnds(db, batchMax)) === batchMax);
+    async sweepExpired(on) {
+      while ((await deleteExpiredEnds(on, batchMax)) === batchMax);
       return [];
     },
 

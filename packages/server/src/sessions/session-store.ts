@@ -118,8 +118,8 @@ export interface SessionStore {
   /** Drops what has ended, or was begun by a transaction that failed. As well as it can: never throws, nothing depends on it. */
   forget(userId: string, ids: readonly string[]): Promise<void>;
   touch(seen: readonly { readonly userId: string; readonly id: string; readonly ms: number }[]): Promise<void>;
-  /** Removes what has expired, in bounded batches; answers the ages of the sessions that went, as far as it is the one to know. */
-  sweepExpired(): Promise<readonly { readonly age_seconds: number }[]>;
+  /** Removes what has expired, in bounded batches (rows of the database: on `on`); answers the ages of the sessions that went, as far as it is the one to know. */
+  sweepExpired(on: Queryable): Promise<readonly { readonly age_seconds: number }[]>;
   count(): Promise<number>;
 }
 

@@ -56,8 +56,8 @@ export interface Sessions {
   /** Collected in memory, written in batches by `flushSeen`. */
   seen(userId: string, sessionId: string): void;
   flushSeen(): Promise<void>;
-  /** Deletes what has expired; bounded batches until the end of the table. */
-  sweep(): Promise<number>;
+  /** Deletes what has expired; bounded batches until the end of the table, each on `on` where that is given. */
+  sweep(on?: Queryable): Promise<number>;
   count(): Promise<number>;
   /** Whether a refresh token must name its user. */
   readonly tokensNameUser: boolean;
@@ -202,8 +202,8 @@ export function createSessions(deps: {
       await store.touch(batch);
     },
 
-    async sweep() {
-      const swept = await store.sweepExpired();
+    async sweep(on = db) {
+      const swept = await store.sweepExpired(on);
       for (const { age_seconds: age } of swept) deps.onEnded('expired', age);
       return swept.length;
     },

@@ -72,6 +72,18 @@ signing_keys.created_at timestamp with time zone not null default now()
 signing_keys.activates_at timestamp with time zone not null
 signing_keys.retires_at timestamp with time zone
 signing_keys.revoked_at timestamp with time zone
+singletons.name text not null
+singletons.kind text
+singletons.spec jsonb not null default '{}'::jsonb
+singletons.owner uuid
+singletons.node text
+singletons.fence bigint not null default 0
+singletons.lease_until timestamp with time zone not null default '-infinity'::timestamp with time zone
+singletons.since timestamp with time zone
+singletons.last_run timestamp with time zone
+singletons.last_result text
+singletons.detail jsonb not null default '{}'::jsonb
+singletons.created_at timestamp with time zone not null default now()
 store_meta.key text not null
 store_meta.value text not null
 users.id uuid not null
@@ -109,6 +121,7 @@ sessions constraint sessions_pkey PRIMARY KEY (id)
 sessions constraint sessions_user_id_fkey FOREIGN KEY (user_id) REFERENCES users(id) ON DELETE CASCADE
 signing_keys constraint signing_keys_algorithm_check CHECK ((algorithm = ANY (ARRAY['EdDSA'::text, 'ES256'::text, 'RS256'::text])))
 signing_keys constraint signing_keys_pkey PRIMARY KEY (kid)
+singletons constraint singletons_pkey PRIMARY KEY (name)
 store_meta constraint store_meta_pkey PRIMARY KEY (key)
 users constraint users_email_key UNIQUE (email_key)
 users constraint users_pkey PRIMARY KEY (id)
@@ -133,6 +146,7 @@ CREATE UNIQUE INDEX schema_migrations_pkey ON public.schema_migrations USING btr
 CREATE UNIQUE INDEX sessions_pkey ON public.sessions USING btree (id)
 CREATE INDEX sessions_user ON public.sessions USING btree (user_id)
 CREATE UNIQUE INDEX signing_keys_pkey ON public.signing_keys USING btree (kid)
+CREATE UNIQUE INDEX singletons_pkey ON public.singletons USING btree (name)
 CREATE UNIQUE INDEX store_meta_pkey ON public.store_meta USING btree (key)
 CREATE UNIQUE INDEX users_email_key ON public.users USING btree (email_key)
 CREATE UNIQUE INDEX users_pkey ON public.users USING btree (id)
@@ -172,3 +186,4 @@ $function$
 
 -- options
 sessions with (fillfactor=70)
+singletons with (fillfactor=50)

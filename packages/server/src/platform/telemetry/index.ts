@@ -3,6 +3,7 @@
  * fails the work that it tells of, and both keep to bounded memory when their reader is away.
  */
 export { mergeExpositions } from './exposition.ts';
+export { createLoad, type Load } from './load.ts';
 export {
   durationBuckets,
   type LabelsOf,
