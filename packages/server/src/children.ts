@@ -3,6 +3,7 @@
  * for those that start after them; a child that is started again finds it there.
  */
 import { controlPath } from './beside.ts';
+import { redisHintsSpecs, redisSpecs } from './children-redis.ts';
 import { controlPathMax, openControl } from './cli/index.ts';
 import { createIpcTransport } from './cluster/index.ts';
 import { type Core, createCore } from './core.ts';
@@ -14,7 +15,6 @@ import { createPasswordHasher, type PasswordHasher } from './passwords/index.ts'
 import { every } from './periodic.ts';
 import { checkPostgresSettings, migrate } from './platform/database/index.ts';
 import { systemRandom } from './platform/random/index.ts';
-import { openRedis, reasonOf } from './platform/redis/index.ts';
 import type { ChildSpec } from './platform/supervision/index.ts';
 import { singletonsSpec } from './singletons.ts';
 
@@ -106,6 +106,7 @@ export function childSpecs(parts: Parts): readonly ChildSpec[] {
       },
     },
     workerHintsSpec(parts),
+    ...redisHintsSpecs(parts),
     controlSpec(parts),
     httpSpec(parts),
   ];
@@ -163,37 +164,6 @@ function storeSpec(parts: Parts): ChildSpec {
       };
     },
   };
-}
-
-/** One child where a Redis is configured. It is there when it is known whether Redis is: nobody waits for one that is away. */
-function redisSpecs({ settings, log, late, telemetry, clock, state }: Parts): readonly ChildSpec[] {
-  const { redis } = settings;
-  if (redis === undefined) return [];
-  const start = async () => {
-    late.redis ??= await openRedis({
-      address: redis.connection.reveal(),
-      prefix: redis.prefix,
-      connectionName: `auth-service/${settings.nodeName}`,
-      clock,
-      random: systemRandom,
-      durableWrites: settings.sessionStore === 'redis',
-      observe: (_command, seconds) => telemetry.askedRedis(seconds),
-      onState(now, reason) {
-        telemetry.redisIs(now);
-        if (now === 'up') log.info({ child: 'redis', kind: redis.kind }, 'Redis is there');
-        else {
-          const text = 'Redis is away; rate limits are counted on each node until it is back';
-          log.warn({ child: 'redis', kind: redis.kind, reason: reasonOf(reason) }, text);
-        }
-      },
-    });
-    return {
-      async stop() {
-        if (state.closing) await late.redis?.close();
-      },
-    };
-  };
-  return [{ name: 'redis', restart: 'permanent', stopTimeoutMs: 2_000, start }];
 }
 
 /** Whichever hasher runs now; none for the moment in which it is started again, and that is an overload. */

@@ -2,6 +2,8 @@
 import { accessSync, constants, existsSync, statSync } from 'node:fs';
 import { controlPath, describeFailure } from './beside.ts';
 import { askControl, createOutput, exitFailed, exitOk } from './cli/index.ts';
+import { redisFindings } from './doctor-redis.ts';
+import type { Finding } from './finding.ts';
 import { isEmbedded, openStore } from './open-store.ts';
 import {
   checkPostgresSettings,
@@ -58,12 +60,6 @@ export async function runMigrate(
   }
 }
 
-interface Finding {
-  readonly check: string;
-  readonly status: 'ok' | 'warning' | 'failed';
-  readonly detail: string;
-}
-
 const skewMsMax = 2_000;
 
 const findNow = statement<[], { now_ms: number; version: string }>(
@@ -82,7 +78,7 @@ export async function runDoctor(
     { check: 'configuration', status: 'ok', detail: 'every variable is valid' },
     ...permissionFindings(settings),
     ...(await databaseFindings(settings)),
-    { check: 'redis', status: 'ok', detail: 'not configured; state is kept in this process' },
+    ...(await redisFindings(settings)),
   ];
   if (settings.publicUrl.startsWith('http://') && !/^http:\/\/(localhost|127\.|\[::1\])/.test(settings.publicUrl)) {
     findings.push({

@@ -200,6 +200,7 @@ export const metricsTable = {
       'sealer',
       'last-seen',
       'worker-hints',
+      'redis-hints',
       'control',
       'http',
       'listener',

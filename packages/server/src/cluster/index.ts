@@ -10,6 +10,7 @@
 export type { Discovery, DiscoveryListeners, PeerAddress } from './discovery/discovery.ts';
 export type { HintBus } from './hints/bus.ts';
 export { createIpcTransport } from './hints/transport.ipc.ts';
+export { createRedisTransport } from './hints/transport.redis.ts';
 export type { HintTransport } from './hints/transport.ts';
 export { createMembership, type LinkState, type Member, type Membership } from './membership/membership.ts';
 export type { Held } from './singletons/hold.ts';
