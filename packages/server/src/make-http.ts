@@ -9,7 +9,9 @@ import {
   createLocalRateLimiter,
   createPrimaryRateLimiter,
   createRedisRateLimiter,
+  type LocalRateLimiter,
   type RateLimiter,
+  type RatePolicy,
 } from './rate-limit/index.ts';
 import { createRoutes } from './routes.ts';
 import { createValidateFast } from './tokens/index.ts';
@@ -94,8 +96,15 @@ export function makeHttp(parts: Parts): HttpService {
 
 /** Of this process, or of all workers of this machine. */
 function makeMachineLimiter({ settings, clock, worker }: Parts): RateLimiter {
-  const local = createLocalRateLimiter({ policies: settings.rateLimits, clock, random: systemRandom });
-  if (worker === undefined) return local;
+  const { rateLimits, workers } = settings;
+  const limiterOf = (policies: Readonly<Record<string, RatePolicy>>): LocalRateLimiter =>
+    createLocalRateLimiter({ policies, clock, random: systemRandom });
+  if (worker === undefined) return limiterOf(rateLimits);
+  // What decides when the primary does not: its share, so that all of them together keep about to the limit.
+  const shares = Object.entries(rateLimits).map(
+    ([name, { limit, windowSeconds }]) => [name, { limit: Math.ceil(limit / workers), windowSeconds }] as const,
+  );
+  const local = limiterOf(Object.fromEntries(shares));
   return createPrimaryRateLimiter({
     local,
     ask: (body, deadlineMs) => worker.channel.ask(takeTopic, body, deadlineMs),

@@ -26,6 +26,8 @@ const stopTimeoutMsMore = 7_000;
 const figuresDeadlineMs = 2_000;
 /** A signal to the whole group reaches the primary, too, but not at the same moment. */
 const sameSignalMs = 250;
+/** In which a worker that was replaced says `Connection: close`, so that kept-alive connections move on by themselves. */
+const standBackMs = 2_000;
 const settledAfterMs = 1_000;
 const nodeNameMax = 63;
 
@@ -60,6 +62,10 @@ export async function runWorkers(
     withinSeconds,
     startTimeoutMs,
     stopTimeoutMs: settings.shutdownTimeoutMs + stopTimeoutMsMore,
+    async standBack(channel) {
+      channel.cast(beginClosingTopic, null);
+      await Promise.race([ending.asked, new Promise((resolve) => setTimeout(resolve, standBackMs))]);
+    },
     onWorker(place, channel) {
       relayFor(channel, () => primary.channels().values(), names);
       channel.on(probedTopic, (body) => drain.asked(...(body as [string, boolean])));

@@ -1,7 +1,7 @@
 /**
  * Counters in the primary process, for workers of one machine: a limit is the limit, however many workers there are and
- * whichever of them a connection is handed to. A primary that does not answer in time leaves the decision to the worker's
- * own counters.
+ * whichever of them a connection is handed to. A primary that does not answer in time leaves the decision to counters of
+ * the worker's own.
  */
 import type { RateLimitResult } from './policy.rule.ts';
 import type { RateLimiter } from './rate-limit.ts';

@@ -2,8 +2,8 @@
  * The HTTP server: Fastify finds the route and mounts the whole into a host application; `pipeline.ts` is what happens
  * to a request; this file owns the listener, its limits in time and size, and its end.
  *
- * Closing: no new connection, `Connection: close` on every answer, idle sockets closed, requests in work finished up to
- * the timeout, then everything is cut.
+ * Closing: no new connection, `Connection: close` on every answer, idle sockets closed, those on which nothing has come yet
+ * a moment later, requests in work finished up to the timeout, then everything is cut.
  */
 import {
   createServer as createHttpServer,
@@ -305,6 +305,9 @@ async function openListener(
   };
 }
 
+/** For what was sent on a connection that was taken just before the end. */
+const silentGraceMs = 250;
+
 function closeServer(
   server: Server | HttpsServer,
   sockets: ReadonlySet<TrackedSocket>,
@@ -319,10 +322,12 @@ function closeServer(
       clearTimeout(cut);
       resolve();
     });
-    // Node does not count a connection as idle before its first request.
-    for (const socket of sockets) {
-      if (socket[currentResponse] === undefined && isSilent(socket)) socket.destroy();
-    }
+    // Node does not count a connection as idle before its first request, which may be on its way.
+    setTimeout(() => {
+      for (const socket of sockets) {
+        if (socket[currentResponse] === undefined && isSilent(socket)) socket.destroy();
+      }
+    }, silentGraceMs).unref();
   });
 }
 

@@ -31,6 +31,8 @@ export interface PrimaryOptions {
   readonly withinSeconds: number;
   readonly startTimeoutMs: number;
   readonly stopTimeoutMs: number;
+  /** A worker whose place was taken: done with before it is asked to stop. */
+  readonly standBack: (channel: Channel) => Promise<void>;
   /** A worker is there and may be spoken to; it does not work yet. */
   readonly onWorker: (place: number, channel: Channel) => void;
   readonly onRestart: (place: number, error: Error) => void;
@@ -167,7 +169,10 @@ export function createPrimary(options: PrimaryOptions): Primary {
     try {
       const next = await launch(place, stopping.signal);
       const isWanted = !stopping.signal.aborted && place.current === old && !old.isOver;
-      if (isWanted) take(place, next);
+      if (isWanted) {
+        take(place, next);
+        await options.standBack(old.channel);
+      }
       await end(place, isWanted ? old : next);
       return isWanted;
     } catch (error) {
