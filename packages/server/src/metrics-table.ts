@@ -172,8 +172,8 @@ export const metricsTable = {
   },
   auth_cluster_messages_total: {
     type: 'counter',
-    help: 'Messages between nodes. `refused`: of who does not hold the cluster secret. `ignored`: repeated, out of time, too many.',
-    labels: { direction: ['sent', 'received'], type: ['hint', 'acknowledgement', 'membership', 'refused', 'ignored'] },
+    help: 'Messages between nodes. `refused`: from somebody who does not hold the cluster secret.',
+    labels: { direction: ['sent', 'received'], type: ['hint', 'acknowledgement', 'membership', 'refused'] },
   },
   auth_singleton_runs_total: {
     type: 'counter',

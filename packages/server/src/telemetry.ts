@@ -19,11 +19,6 @@ export interface Telemetry extends Meters {
   responded: HttpHooks['onResponse'];
   limited(policy: string): void;
   restarted(child: string): void;
-  /** A message between nodes. */
-  messaged(
-    direction: 'sent' | 'received',
-    type: 'hint' | 'acknowledgement' | 'membership' | 'refused' | 'ignored',
-  ): void;
   loggedIn(outcome: LoginOutcome): void;
   registered(outcome: RegisterOutcome): void;
   singletonRan(name: string, result: RunResult): void;
@@ -102,7 +97,6 @@ export function createTelemetry(options: {
     },
     limited: (policy) => metrics.count('auth_rate_limited_total', { policy: policy as Policy }),
     restarted: (child) => metrics.count('auth_supervisor_restarts_total', { child }),
-    messaged: (direction, type) => metrics.count('auth_cluster_messages_total', { direction, type }),
     loggedIn(outcome) {
       metrics.count('auth_login_total', { result: outcome.kind === 'logged_in' ? 'success' : outcome.code });
     },

@@ -8,9 +8,6 @@
  *   one of them can write. Without the database nothing of it runs.
  */
 export type { Discovery, DiscoveryListeners, PeerAddress } from './discovery/discovery.ts';
-export type { GossipCount } from './discovery/gossip.ts';
-export { readPeerAddress } from './discovery/polling.ts';
-export { createDiscovery } from './discovery/strategies.ts';
 export type { HintBus } from './hints/bus.ts';
 export { createIpcTransport } from './hints/transport.ipc.ts';
 export { createRedisTransport } from './hints/transport.redis.ts';

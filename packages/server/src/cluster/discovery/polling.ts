@@ -105,14 +105,6 @@ const hostPattern = /^[A-Za-z0-9._:%-]{1,253}$/;
 export const isPeerAddress = ({ host, port }: PeerAddress): boolean =>
   Number.isInteger(port) && port >= 1 && port <= 65_535 && hostPattern.test(host);
 
-/** `host:port`, with IPv6 addresses in brackets; `undefined` where it is none. */
-export function readPeerAddress(text: string): PeerAddress | undefined {
-  const parts = /^(?:\[([^\]]+)\]|([^:]+)):(\d{1,5})$/.exec(text);
-  const host = parts?.[1] ?? parts?.[2];
-  const peer = { host: host ?? '', port: Number(parts?.[3]) };
-  return isPeerAddress(peer) ? peer : undefined;
-}
-
 function sane(found: readonly PeerAddress[], self: PeerAddress | undefined): readonly PeerAddress[] {
   const peers = new Map<string, PeerAddress>();
   for (const { host, port } of found) {
