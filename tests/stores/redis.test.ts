@@ -12,6 +12,7 @@ import {
   redisFunction,
 } from '../../packages/server/src/platform/redis/index.ts';
 import { createManualClock } from '../../packages/server/src/platform/time/index.ts';
+import { createLocalRateLimiter, createRedisRateLimiter } from '../../packages/server/src/rate-limit/index.ts';
 import { startRedis, type TestRedis } from '../support/redis.ts';
 import { freePort, until } from '../support/service.ts';
 import { startTcpProxy } from '../support/tcp-proxy.ts';
@@ -148,6 +149,37 @@ describe('Redis on one server', () => {
     ]) {
       assert.ok(!(await opened(wrong)).redis.isUp);
     }
+  });
+
+  test('CFG-08 a user of Redis that may do what the documents list, and nothing else, is enough', async () => {
+    const own = await fresh();
+    const page = readFileSync(new URL('../../docs/operations/redis.md', import.meta.url), 'utf8');
+    const [, rules] = /^ACL SETUSER auth-service on >PASSWORD (.+)$/m.exec(page) ?? [];
+    assert.ok(rules !== undefined, 'the documents list them');
+    const words = rules.replaceAll('auth:', 'test:').split(' ');
+    assert.equal(await own.command('ACL', 'SETUSER', 'auth-service', 'on', '>only-for-tests', ...words), 'OK');
+    await own.command('ACL', 'SETUSER', 'default', 'off');
+    const { redis } = await opened({ ...at(own.port), username: 'auth-service', password: 'only-for-tests' });
+    assert.ok(redis.isUp);
+    const policies = { login: { limit: 1, windowSeconds: 60 } };
+    const alone = createLocalRateLimiter({ policies, clock, random: systemRandom, slots: 64 });
+    const limiter = createRedisRateLimiter({ redis, policies, alone, clock, countedBy: () => 1 });
+    assert.ok((await limiter.take('login', 'a')).allowed);
+    assert.ok(!(await limiter.take('login', 'a')).allowed);
+    assert.equal(limiter.state, 'shared');
+    const heard: string[] = [];
+    redis.subscribe('hints', (message) => heard.push(message));
+    await until('it hears', async () => redis.hears);
+    await redis.publish('hints', 'x');
+    await until('x', async () => heard.includes('x'));
+    assert.equal((await redis.facts()).maxmemoryPolicy, 'noeviction');
+    const wipe = redisFunction('test_wipe', 1, "return redis.call('FLUSHALL')", String);
+    await assert.rejects(redis.run(wipe, [redis.key('a', 'b')], []), /can't run this command/);
+    const { redis: stranger } = await opened(
+      { ...at(own.port), username: 'auth-service', password: 'only-for-tests' },
+      { prefix: 'other:' },
+    );
+    await assert.rejects(stranger.run(add, [stranger.key('a', 'b')], [1]));
   });
 
   test('a wiped server is as good as a new one', async () => {

@@ -102,7 +102,7 @@ const ownCommands: Readonly<Record<string, OwnCommand>> = {
     example: 'auth-service migrate --status',
   },
   doctor: {
-    summary: 'Check configuration, database, clock and permissions, and say what to mend',
+    summary: 'Check configuration, database, Redis, clock and permissions, and say what to mend',
     flags: { '--json': 'Print JSON' },
     example: 'auth-service doctor',
   },

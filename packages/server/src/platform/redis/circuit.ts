@@ -159,6 +159,8 @@ async function probe({ commands, durable }: Clients, options: CircuitOptions): P
       await client.ping();
     }
   };
-  const asked = durable === undefined ? [ask(commands)] : [ask(commands), ask(durable)];
-  await within(options.probeTimeoutMs, Promise.all(asked), late);
+  const asked = [within(options.probeTimeoutMs, ask(commands), late)];
+  // It may have to wait behind a wait for replicas.
+  if (durable !== undefined) asked.push(within(options.probeTimeoutMs * 2, ask(durable), late));
+  await Promise.all(asked);
 }

@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { Cluster, Redis as Single } from 'ioredis';
 import type { Random } from '../random/index.ts';
 import type { Clock } from '../time/index.ts';
-import { createCircuit } from './circuit.ts';
+import { type Clients, createCircuit } from './circuit.ts';
 import { countKeysOf } from './count-keys.ts';
 import { type Client, type DialOptions, dial, dialOne, type RedisAddress } from './dial.ts';
 import { createDurableLane, type DurableLane } from './durable.ts';
@@ -47,13 +47,7 @@ export async function open(options: RedisOptions): Promise<Redis> {
     probeTimeoutMs: deadlineMs,
     // Pauses between attempts; no secret and no decision hangs on it.
     random: () => (options.random.bytes(1)[0] ?? 0) / 256,
-    async dial() {
-      const [commands, durable] = await Promise.all([
-        dial(dialOptions),
-        options.durableWrites === true ? dial(dialOptions) : undefined,
-      ]);
-      return { commands, durable };
-    },
+    dial: () => dialAll(dialOptions, options.durableWrites === true),
     onState(state, reason) {
       if (state === 'up') {
         shards.clear();
@@ -163,6 +157,18 @@ export async function open(options: RedisOptions): Promise<Redis> {
       await circuit.close();
     },
   };
+}
+
+/** All or none. What is sent on the connection for durable writes may stand behind a wait for replicas. */
+async function dialAll(options: DialOptions, durableWrites: boolean): Promise<Clients> {
+  const commands = await dial(options);
+  if (!durableWrites) return { commands, durable: undefined };
+  try {
+    return { commands, durable: await dial({ ...options, deadlineMs: options.deadlineMs * 2 }) };
+  } catch (failure) {
+    commands.disconnect();
+    throw failure;
+  }
 }
 
 const nowhere = (): undefined => undefined;
