@@ -9,6 +9,7 @@ import {
   type RunResult,
   type SingletonKind,
   type Singletons,
+  type SingletonTimes,
 } from '../../packages/server/src/cluster/index.ts';
 import { type Database, statement } from '../../packages/server/src/platform/database/index.ts';
 import { type Clock, systemClock, systemTimers, type Timers } from '../../packages/server/src/platform/time/index.ts';
@@ -47,11 +48,13 @@ export async function startNode(
     readonly kinds: readonly SingletonKind[];
     readonly clock?: Clock;
     readonly incarnation?: string;
+    /** Quick ones by default; `null` for those of the service. */
+    readonly times?: SingletonTimes | null;
     /** What it tells to run; what it runs by default. */
     readonly told?: readonly string[];
   },
 ): Promise<Node> {
-  const { name, kinds, clock = systemClock, incarnation = randomUUID() } = options;
+  const { name, kinds, clock = systemClock, incarnation = randomUUID(), times = quickTimes } = options;
   const told = options.told ?? kinds.map((kind) => kind.kind);
   const results: RunResult[] = [];
   const changes: string[] = [];
@@ -73,7 +76,7 @@ export async function startNode(
     node: { incarnation, name },
     kinds,
     membership,
-    times: quickTimes,
+    ...(times === null ? {} : { times }),
     onRun: (_name, result) => results.push(result),
     onChange: (what, which) => changes.push(`${what} ${which}`),
   });

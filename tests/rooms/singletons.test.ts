@@ -58,7 +58,7 @@ async function assertNoOverlap(db: Database): Promise<void> {
   }
 }
 
-forEachStore('singletons', (makeDatabase) => {
+forEachStore('singletons', (makeDatabase, kind) => {
   const nodes: Node[] = [];
   async function start(db: Database, options: Parameters<typeof startNode>[1]): Promise<Node> {
     const node = await startNode(db, options);
@@ -130,14 +130,13 @@ forEachStore('singletons', (makeDatabase) => {
     },
   );
 
-  ended('F-36 a write under a fence keeps others from taking over until it has committed', async () => {
-    const db = await withHistory(await makeDatabase());
-    const kind = recording('a', { everyMs: 3_600_000 });
-    const a = await start(db, { name: 'a', kinds: [kind] });
-    await until('the holder', async () => holdersOf([a]).length === 1);
-    const registered = await a.registry.register('a name');
-    assert.ok(registered !== undefined);
-    if (db.kind === 'postgres') {
+  // The embedded store has one connection, so no other takes anything while a transaction is open.
+  if (kind === 'postgres') {
+    ended('F-36 a write under a fence keeps others from taking over until it has committed', async () => {
+      const db = await withHistory(await makeDatabase());
+      const a = await start(db, { name: 'a', kinds: [] });
+      const registered = await a.registry.register('a name');
+      assert.ok(registered !== undefined);
       const inside = Promise.withResolvers<void>();
       const goOn = Promise.withResolvers<void>();
       const writing = db.transaction(async (tx) => {
@@ -154,8 +153,8 @@ forEachStore('singletons', (makeDatabase) => {
       await writing;
       await db.run(updateLeases, ['-1 seconds']);
       assert.ok((await b.registry.register('a name')) !== undefined);
-    }
-  });
+    });
+  }
 
   ended('a step of the database’s clock costs a change of hands at most, and never two that write', async () => {
     const db = await withHistory(await makeDatabase());
