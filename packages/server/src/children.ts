@@ -3,6 +3,7 @@
  * for those that start after them; a child that is started again finds it there.
  */
 import { controlPath } from './beside.ts';
+import { discoverySpec, lateHints, makeHintBus, meshSpec } from './children-cluster.ts';
 import { redisHintsSpecs, redisSpecs } from './children-redis.ts';
 import { controlPathMax, openControl } from './cli/index.ts';
 import { createIpcTransport } from './cluster/index.ts';
@@ -81,6 +82,8 @@ export function childSpecs(parts: Parts): readonly ChildSpec[] {
         };
       },
     },
+    meshSpec(parts),
+    discoverySpec(parts),
     singletonsSpec(parts),
     {
       // On each node: any number of sealers are right at once, and an event waits for no other node.
@@ -198,7 +201,9 @@ async function wire(parts: Parts): Promise<Core> {
     },
     passwords: currentHasher(late),
     node,
+    hints: lateHints(parts),
   });
+  late.hints = makeHintBus(parts, core);
   telemetry.watchCore(core);
   const { bootstrapAdmin } = settings;
   if (bootstrapAdmin !== undefined) {

@@ -1,4 +1,5 @@
 /** The HTTP platform with the rooms' routes, hooks and limits. */
+import { createClusterCheck } from './children-cluster.ts';
 import { createHooks } from './hooks.ts';
 import { createHealth, createOperationsGuard } from './operations/index.ts';
 import { need, type Parts } from './parts.ts';
@@ -40,6 +41,7 @@ export function makeHttp(parts: Parts): HttpService {
     closing: () => state.closing,
     onProbed: (peer, ready) => parts.onProbed?.(peer, ready),
     brokenChildren: () => parts.brokenChildren?.() ?? [],
+    cluster: createClusterCheck(parts),
   });
   const hooks = createHooks({
     settings,

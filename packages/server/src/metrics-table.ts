@@ -172,8 +172,8 @@ export const metricsTable = {
   },
   auth_cluster_messages_total: {
     type: 'counter',
-    help: 'Messages between nodes. `refused`: from somebody who does not hold the cluster secret.',
-    labels: { direction: ['sent', 'received'], type: ['hint', 'acknowledgement', 'membership', 'refused'] },
+    help: 'Messages between nodes. `refused`: one of the two does not hold the cluster secret. `dropped`: did not fit, or was none.',
+    labels: { direction: ['sent', 'received'], type: ['hint', 'acknowledgement', 'membership', 'refused', 'dropped'] },
   },
   auth_singleton_runs_total: {
     type: 'counter',
@@ -200,6 +200,8 @@ export const metricsTable = {
       'sealer',
       'last-seen',
       'worker-hints',
+      'mesh',
+      'discovery',
       'redis-hints',
       'control',
       'http',

@@ -1,5 +1,5 @@
 /** What the children of the service share. */
-import type { HintBus } from './cluster/index.ts';
+import type { HintBus, Mesh } from './cluster/index.ts';
 import type { Core } from './core.ts';
 import type { PasswordHasher } from './passwords/index.ts';
 import type { Database } from './platform/database/index.ts';
@@ -25,8 +25,9 @@ export interface Late {
   redis?: Redis;
   passwords?: PasswordHasher;
   core?: Core;
-  /** With clustering. Children that open a way between nodes attach it here. */
+  /** Children that open a way between nodes attach it here. */
   hints?: HintBus;
+  mesh?: Mesh;
   cluster?: ClusterRoom;
   http?: HttpService;
   address?: { readonly url: string; readonly port: number };

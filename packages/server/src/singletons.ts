@@ -67,10 +67,15 @@ export function singletonJobs(core: Core): readonly SingletonKind[] {
 }
 
 /** Made once; a child that is started again finds it. */
-function createClusterRoom({ node, clock, telemetry, log }: Parts, core: Core): ClusterRoom {
+function createClusterRoom({ node, clock, telemetry, log, late }: Parts, core: Core): ClusterRoom {
   const { db } = core;
   const kinds = singletonJobs(core);
-  const membership = createMembership({ db, clock, self: node.incarnation });
+  const membership = createMembership({
+    db,
+    clock,
+    self: node.incarnation,
+    links: () => late.mesh?.links() ?? new Map(),
+  });
   const singletons = createSingletons({
     db,
     clock,

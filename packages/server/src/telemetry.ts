@@ -1,5 +1,5 @@
 /** The service's metrics, filled from what the rooms tell and, when somebody asks, from what they count themselves. */
-import type { Membership, RunResult, Singletons } from './cluster/index.ts';
+import type { Membership, MessageType, RunResult, Singletons } from './cluster/index.ts';
 import type { Core } from './core.ts';
 import type { LoginOutcome, RegisterOutcome } from './login/index.ts';
 import type { Meters } from './meters.ts';
@@ -22,6 +22,8 @@ export interface Telemetry extends Meters {
   loggedIn(outcome: LoginOutcome): void;
   registered(outcome: RegisterOutcome): void;
   singletonRan(name: string, result: RunResult): void;
+  /** Between nodes. */
+  messaged(direction: 'sent' | 'received', type: MessageType): void;
   /** Requests answered since the start. */
   requests(): number;
   watchPasswords(hasher: Pick<PasswordHasher, 'queued'>): void;
@@ -105,6 +107,7 @@ export function createTelemetry(options: {
       metrics.count('auth_registrations_total', { result: result === 'registered' ? 'success' : result });
     },
     validated: metrics.observer('auth_token_validation_duration_seconds', {}),
+    messaged: (direction, type) => metrics.count('auth_cluster_messages_total', { direction, type }),
     singletonRan: (name, result) => metrics.count('auth_singleton_runs_total', { name, result }),
     requests: () => requests,
 

@@ -8,11 +8,14 @@
  *   one of them can write. Without the database nothing of it runs.
  */
 export type { Discovery, DiscoveryListeners, PeerAddress } from './discovery/discovery.ts';
-export type { HintBus } from './hints/bus.ts';
+export { createDiscovery } from './discovery/strategies.ts';
+export { createHintBus, type HintBus, type MessageType } from './hints/bus.ts';
 export { createIpcTransport } from './hints/transport.ipc.ts';
 export { createRedisTransport } from './hints/transport.redis.ts';
 export type { HintTransport } from './hints/transport.ts';
 export { createMembership, type LinkState, type Member, type Membership } from './membership/membership.ts';
+export { ownHost, readAddress, writeAddress } from './mesh/address.rule.ts';
+export { createMesh, type Mesh, type MeshEvent } from './mesh/mesh.ts';
 export type { Held } from './singletons/hold.ts';
 export { createRegistry, type Entry, type Registration, type Registry } from './singletons/registry.ts';
 export type { RunResult, SingletonKind } from './singletons/runner.ts';

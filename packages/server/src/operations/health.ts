@@ -39,6 +39,7 @@ export function createHealth(deps: {
   readonly onProbed: (peer: string, ready: boolean) => void;
   /** Children of the supervisor that are not running. */
   readonly brokenChildren: () => readonly string[];
+  readonly cluster: () => Readonly<Record<string, unknown>> & { readonly status: 'off' | 'ok' | 'degraded' };
 }): Health {
   const { db, clock, freshness } = deps;
   const startedAt = clock.monotonicMs();
@@ -72,7 +73,9 @@ export function createHealth(deps: {
       const broken = deps.brokenChildren();
       const fresh = freshness.isFresh();
       const lag = freshness.lagMs();
-      const isDegraded = latency === null || !redis.isWhole || broken.length > 0 || !fresh;
+      const cluster = deps.cluster();
+      const isPartial = !redis.isWhole || cluster.status === 'degraded' || broken.length > 0;
+      const isDegraded = latency === null || !fresh || isPartial;
       return {
         status: !ready() ? 'unavailable' : isDegraded ? 'degraded' : 'ok',
         checks: {
@@ -91,7 +94,7 @@ export function createHealth(deps: {
             lag_ms: Number.isFinite(lag) ? round(lag) : null,
             live: deps.replica.live(),
           },
-          cluster: { status: 'off' },
+          cluster,
           supervision: { status: broken.length === 0 ? 'ok' : 'degraded', restarting: broken },
         },
         node: deps.node,

@@ -1,0 +1,10 @@
+/** Whether a transaction is visible in a snapshot of PostgreSQL, as its text tells: `xmin:xmax:in-progress,…`. */
+const form = /^([0-9]+):([0-9]+):([0-9,]*)$/;
+
+export function isVisibleIn(snapshot: string, xid: string): boolean {
+  const [, xmin, xmax, running] = form.exec(snapshot) ?? [];
+  if (xmin === undefined || xmax === undefined || running === undefined) return false;
+  const id = BigInt(xid);
+  if (id < BigInt(xmin)) return true;
+  return id < BigInt(xmax) && !running.split(',').includes(xid);
+}
