@@ -6,6 +6,7 @@ import {
   type Database,
   DatabaseUnavailable,
   type DedicatedConnection,
+  type Statement,
   statement,
 } from '../../packages/server/src/platform/database/index.ts';
 import { forEachStore } from '../support/stores.ts';
@@ -15,13 +16,17 @@ const leases = statement<[], { leases: number }>('test_beat_leases', 'select cou
 const rootSecret = 'a-root-secret-of-the-tests-7f3a9c5e1d42';
 
 /** The database, with a gate before the statements of the beat's own connection. */
-function gated(db: Database): { db: Database; gate: { before: (name: string) => Promise<void> } } {
-  const gate = { before: async (_name: string): Promise<void> => undefined };
+function gated(db: Database) {
+  const gate = {
+    before: async (_name: string): Promise<void> => undefined,
+    instead: (_what: Statement<readonly unknown[], unknown>, _params: readonly unknown[]): void => undefined,
+  };
   const dedicated = async (): Promise<DedicatedConnection> => {
     const inner = await db.dedicated();
     return {
       run: async (what, params) => {
         await gate.before(what.name);
+        gate.instead(what as Statement<readonly unknown[], unknown>, params);
         return inner.run(what, params);
       },
       close: () => inner.close(),
@@ -60,6 +65,26 @@ forEachStore('beat', (makeDatabase) => {
     assert.equal(await leasesOf(inner), 1);
     const verdict = a.core.validate(user.access_token, {});
     assert.ok(verdict !== 'stale' && verdict.valid);
+    await a.stop();
+    assert.equal(await leasesOf(inner), 0);
+  });
+
+  test('a deletion of a lease that was given up, and runs late, takes nothing that was taken after it', async () => {
+    const inner = await makeDatabase();
+    const { db, gate } = gated(inner);
+    const a = await openRooms(db, { name: 'a', rootSecret });
+    const late: (() => Promise<unknown>)[] = [];
+    gate.instead = (what, params) => {
+      if (what.name !== 'cluster_nodes_delete') return;
+      late.push(() => inner.run(what, params));
+      throw new DatabaseUnavailable('deadline');
+    };
+    await a.core.beat?.stop();
+    await a.core.beat?.start(() => undefined);
+    assert.equal(late.length, 1);
+    for (const run of late) await run();
+    assert.equal(await leasesOf(inner), 1, 'the node vouches, so its lease is there');
+    gate.instead = () => undefined;
     await a.stop();
     assert.equal(await leasesOf(inner), 0);
   });

@@ -55,6 +55,42 @@ forEachStore('receipts', (makeDatabase) => {
     await a.stop();
   });
 
+  test('a receipt that is asked for on another node waits for that node too, and so does one for what others have ended', async () => {
+    const db = await makeDatabase();
+    const variables = { REVOCATION_ACK_TIMEOUT: '50' };
+    const a = await openRooms(db, { name: 'a', rootSecret, variables });
+    const b = await openRooms(db, { name: 'b', rootSecret, variables });
+    const user = await register(a.core);
+    // b has its proof in hand, and its next beat does not come.
+    await b.core.beat?.stop({ keepLease: true });
+    b.core.freshness.confirm(b.core.clock.monotonicMs(), b.core.clock.wallMs());
+    const accepts = () => {
+      const verdict = b.core.validate(user.access_token, {});
+      return verdict !== 'stale' && verdict.valid;
+    };
+    const pending = await a.core.sessions.end(user.user.id, user.session_id, 'logout', origin);
+    assert.ok(pending);
+    const receipt = await a.core.revocation.settle(pending, user.user.id);
+    const there = await b.core.revocation.standing(receipt.position);
+    const nothingLeft = await b.core.revocation.settle(
+      await db.transaction((tx) => b.core.revocation.mark(tx)),
+      user.user.id,
+    );
+    assert.ok(accepts(), 'b does not know it yet');
+    for (const told of [receipt, there?.receipt, nothingLeft]) {
+      assert.equal(told?.effective_everywhere, false);
+      assert.ok(told?.pending_nodes.includes('b'));
+    }
+    assert.deepEqual((await a.core.revocation.standing(receipt.position))?.receipt.pending_nodes, ['b']);
+    await b.core.beat?.start(() => undefined);
+    while ((await b.core.revocation.standing(receipt.position))?.receipt.effective_everywhere !== true) {
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+    assert.ok(!accepts());
+    await a.stop();
+    await b.stop();
+  });
+
   test('a node that serves while stale counts past its lease, until its tokens have expired', async () => {
     const db = await makeDatabase();
     const variables = { REVOCATION_ACK_TIMEOUT: '50', TOKEN_TTL: '600' };
@@ -75,7 +111,7 @@ forEachStore('receipts', (makeDatabase) => {
 
   test('ending all other sessions says "everywhere" no sooner than those who ended them just before', async () => {
     const db = await makeDatabase();
-    const a = await openRooms(db, { name: 'a', rootSecret, variables: { REVOCATION_ACK_TIMEOUT: '50' } });
+    const a = await openRooms(db, { name: 'a', rootSecret, variables: { REVOCATION_ACK_TIMEOUT: '1000' } });
     const user = await register(a.core);
     const other = await login(a.core, user.email);
     await db.execute(
@@ -116,10 +152,11 @@ forEachStore('receipts', (makeDatabase) => {
       clock: systemClock,
       ackTimeoutMs: 50,
       ownIncarnation: null,
+      ownCursor: () => null,
       sleep: async () => undefined,
     });
     const { root } = a.core;
-    const beat = { cursor: () => null, quietUntil: () => Number.NEGATIVE_INFINITY };
+    const beat = { cursor: () => null, quietUntil: () => Number.NEGATIVE_INFINITY, nudge: () => undefined };
     const nothing = (): void => undefined;
     const unsettled = createRevocation({
       ...{ db: away, root, clock: systemClock, replica: null, barrier, beat, leaseMs: 12_000 },
@@ -127,9 +164,14 @@ forEachStore('receipts', (makeDatabase) => {
     });
     const receipt = await unsettled.settle(pending, user.user.id);
     assert.equal(receipt.effective_everywhere, false);
-    const now = await a.core.revocation.standing(receipt.position);
-    assert.equal(now?.receipt.effective_everywhere, false);
-    assert.deepEqual(now?.receipt.pending_nodes, ['frozen']);
+    // This node learns by its beat what another process has written.
+    for (;;) {
+      const now = await a.core.revocation.standing(receipt.position);
+      assert.equal(now?.receipt.effective_everywhere, false);
+      assert.ok(now?.receipt.pending_nodes.includes('frozen'));
+      if (now.receipt.pending_nodes.length === 1) break;
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
 
     await db.execute(`update store_meta set value = 'another' where key = 'store_id'`);
     await a.core.beat?.stop();

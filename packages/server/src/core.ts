@@ -186,6 +186,7 @@ export function createCore(options: CoreOptions): Core {
     clock,
     ackTimeoutMs: settings.revocationAckTimeoutMs,
     ownIncarnation: options.node?.incarnation ?? null,
+    ownCursor: () => beat?.cursor() ?? null,
     sleep: (ms) => new Promise((resolve) => setTimeout(resolve, ms)),
   });
   const revocation = createRevocation({

@@ -99,6 +99,7 @@ export function createBeat(deps: {
   let ending: Promise<void> = Promise.resolve();
   let peers: readonly LivePeer[] = [];
   let readSomething = false;
+  let leaseTaken: string | null = null;
   let quiet = Number.NEGATIVE_INFINITY;
   /** Of the last read, whatever became of it; it outlives the subscriber, as what the replica holds does. */
   let lastEpoch: string | null = null;
@@ -116,9 +117,12 @@ export function createBeat(deps: {
     const attempt = own.begin();
     const on = await connected();
     const leaseMs = deps.maxStalenessMs + deps.marginMs;
+    // Unknown until it is answered: a lease of which nothing is known ends by itself.
+    leaseTaken = null;
     const lease = await updateLease(on, node, leaseMs, attempt.cursor);
     peers = lease?.peers ?? [];
     readSomething = false;
+    leaseTaken = lease?.beat_at ?? null;
     const read = attempt.cursor === null ? await readWhole(on) : await readTail(on, attempt.cursor.snapshot);
     if (lastEpoch !== null && lostCommits(lastEpoch, read.storeEpoch)) {
       quiet = clock.monotonicMs() + leaseMs;
@@ -206,7 +210,7 @@ export function createBeat(deps: {
   async function end(keepLease: boolean): Promise<void> {
     await running;
     try {
-      if (!keepLease) await deleteLease(await connected(), node.incarnation);
+      if (!keepLease && leaseTaken !== null) await deleteLease(await connected(), node.incarnation, leaseTaken);
     } catch {
       // The lease then ends by itself; others name this node as pending until it does.
     }

@@ -71,7 +71,7 @@ export interface LivePeer {
  */
 const lease = statement<
   [string, string, string | null, string, number, number, string | null, string | null, object],
-  { peers: readonly LivePeer[]; now_ms: number }
+  { peers: readonly LivePeer[]; now_ms: number; beat_at: string }
 >(
   'cluster_nodes_upsert_lease',
   `with mine as (
@@ -82,10 +82,12 @@ const lease = statement<
         set beat_at = clock_timestamp(),
             lease_until = greatest(n.lease_until, excluded.lease_until),
             address = excluded.address,
-            confirmed = excluded.confirmed, confirmed_epoch = excluded.confirmed_epoch, stats = excluded.stats)
+            confirmed = excluded.confirmed, confirmed_epoch = excluded.confirmed_epoch, stats = excluded.stats
+     returning beat_at)
    select (select coalesce(jsonb_agg(jsonb_build_object('incarnation', p.incarnation, 'name', p.name, 'address', p.address)), '[]')
              from cluster_nodes p where p.lease_until > clock_timestamp() and p.incarnation <> $1) as peers,
-          (extract(epoch from clock_timestamp()) * 1000)::float8 as now_ms`,
+          (extract(epoch from clock_timestamp()) * 1000)::float8 as now_ms,
+          (select beat_at::text from mine) as beat_at`,
 );
 
 export function updateLease(
@@ -101,7 +103,7 @@ export function updateLease(
   },
   leaseMs: number,
   confirmed: { snapshot: string; storeEpoch: string } | null,
-): Promise<{ peers: readonly LivePeer[]; now_ms: number } | undefined> {
+): Promise<{ peers: readonly LivePeer[]; now_ms: number; beat_at: string } | undefined> {
   return one(on, lease, [
     node.incarnation,
     node.name,
@@ -249,13 +251,14 @@ export async function appendAgain(on: Queryable, entries: readonly RevocationEnt
   ]);
 }
 
-const deleteLeaseText = statement<[string], never>(
+const deleteLeaseText = statement<[string, string], never>(
   'cluster_nodes_delete',
-  'delete from cluster_nodes where incarnation = $1',
+  'delete from cluster_nodes where incarnation = $1 and beat_at = $2::text::timestamptz',
 );
 
-export async function deleteLease(on: Queryable, incarnation: string): Promise<void> {
-  await on.run(deleteLeaseText, [incarnation]);
+/** Only the lease that was taken by that beat: a deletion that runs late must not take away what was renewed meanwhile. */
+export async function deleteLease(on: Queryable, incarnation: string, beatAt: string): Promise<void> {
+  await on.run(deleteLeaseText, [incarnation, beatAt]);
 }
 
 const deleteExpiredText = statement<[number], { id: string }>(

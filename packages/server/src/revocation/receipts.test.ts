@@ -27,6 +27,7 @@ function createBench() {
     clock,
     ackTimeoutMs: 1_000,
     ownIncarnation: 'own',
+    ownCursor: () => null,
     sleep: async (ms) => {
       waits.push(ms);
       clock.advance(ms);

@@ -6,10 +6,12 @@
  * read of the leases: a read that began before a commit never serves that revoker. Of the nodes that such a read has named,
  * each confirms by the ledger or by message, whichever comes first.
  */
+import type { Cursor } from '@auth-service/guard';
 import type { Receipt } from '@auth-service/protocol';
 import type { Database } from '../platform/database/index.ts';
 import type { Clock } from '../platform/time/index.ts';
 import { type LeaseRow, type Leases, listLiveLeases } from './ledger.sql.ts';
+import { isVisibleIn } from './snapshot.rule.ts';
 
 export interface Standing {
   readonly acknowledged: number;
@@ -26,6 +28,8 @@ export interface Barrier {
   wait(xid: string, storeEpoch: string): Promise<Standing>;
   /** A peer said that it has applied the transaction: of that history alone, since ids repeat after commits were lost. */
   acknowledged(incarnation: string, xid: string, storeEpoch: string): void;
+  /** This node has applied what the transaction wrote. */
+  applied(xid: string, storeEpoch: string): void;
 }
 
 interface Asker {
@@ -48,14 +52,16 @@ export function createBarrier(deps: {
   readonly db: Database;
   readonly clock: Clock;
   readonly ackTimeoutMs: number;
-  /** This node applies before it waits; its own row needs no word. `null` for a process that does not verify. */
+  /** `null` for a process that does not verify. */
   readonly ownIncarnation: string | null;
+  /** What this node's beat has confirmed, which its row tells only with the next one. */
+  readonly ownCursor: () => Cursor | null;
   readonly sleep: (ms: number) => Promise<void>;
 }): Barrier {
   const { db, clock } = deps;
   let askers: Asker[] = [];
   let reading = false;
-  /** Acknowledgements by message, the older half dropped when there are too many. */
+  /** Acknowledgements by message, and what this node has applied itself; the older half dropped when there are too many. */
   let heard = new Set<string>();
   let heardBefore = new Set<string>();
   const waiters = new Map<string, Set<Waiter>>();
@@ -95,18 +101,36 @@ export function createBarrier(deps: {
     });
   }
 
-  function hasConfirmed(lease: LeaseRow, xid: string, storeEpoch: string): boolean {
+  /** This node is no exception: others may have revoked, and whoever asks here need not have. */
+  function hasConfirmed(lease: LeaseRow, xid: string, ofEpoch: string, storeEpoch: string): boolean {
     const { incarnation } = lease;
-    if (incarnation === deps.ownIncarnation) return true;
-    const told = wordOf(incarnation, xid, storeEpoch);
+    if (incarnation === deps.ownIncarnation && isKnownHere(xid, storeEpoch)) return true;
+    const told = wordOf(incarnation, xid, ofEpoch);
     const confirmed = lease.confirmed_xids.includes(xid) || heard.has(told) || heardBefore.has(told);
     if (confirmed) silent.delete(incarnation);
     return confirmed;
   }
 
+  function isKnownHere(xid: string, storeEpoch: string): boolean {
+    const cursor = deps.ownCursor();
+    return cursor !== null && cursor.storeEpoch === storeEpoch && isVisibleIn(xid, cursor.snapshot);
+  }
+
+  function hear(incarnation: string, xid: string, storeEpoch: string): void {
+    if (heard.size >= heardMax) {
+      heardBefore = heard;
+      heard = new Set();
+    }
+    heard.add(wordOf(incarnation, xid, storeEpoch));
+    silent.delete(incarnation);
+    for (const waiter of waiters.get(transactionOf(xid, storeEpoch)) ?? []) {
+      if (waiter.missing.delete(incarnation) && waiter.missing.size === 0) waiter.resolve();
+    }
+  }
+
   /** `ofEpoch`: the history of the transaction, which need not be the one in which the leases were read. */
   function standingOf({ live, storeEpoch, timelineAgeMs }: Leases, xid: string, ofEpoch: string): Standing {
-    const pending = live.filter((lease) => !hasConfirmed(lease, xid, ofEpoch));
+    const pending = live.filter((lease) => !hasConfirmed(lease, xid, ofEpoch, storeEpoch));
     return { acknowledged: live.length - pending.length, pending, storeEpoch, timelineAgeMs };
   }
 
@@ -141,16 +165,9 @@ export function createBarrier(deps: {
         leases = await leasesFor(xid);
       }
     },
-    acknowledged(incarnation, xid, storeEpoch) {
-      if (heard.size >= heardMax) {
-        heardBefore = heard;
-        heard = new Set();
-      }
-      heard.add(wordOf(incarnation, xid, storeEpoch));
-      silent.delete(incarnation);
-      for (const waiter of waiters.get(transactionOf(xid, storeEpoch)) ?? []) {
-        if (waiter.missing.delete(incarnation) && waiter.missing.size === 0) waiter.resolve();
-      }
+    acknowledged: hear,
+    applied(xid, storeEpoch) {
+      if (deps.ownIncarnation !== null) hear(deps.ownIncarnation, xid, storeEpoch);
     },
   };
 }

@@ -49,7 +49,7 @@ export function createRevocation(deps: {
   readonly replica: Pick<Replica, 'apply'> | null;
   readonly barrier: Barrier;
   /** `null` in a process that only writes the ledger (the command line). */
-  readonly beat: Pick<Beat, 'cursor' | 'quietUntil'> | null;
+  readonly beat: Pick<Beat, 'cursor' | 'quietUntil' | 'nudge'> | null;
   /** The longest a node vouches without a beat, and the margin of its lease, milliseconds. */
   readonly leaseMs: number;
   readonly hint: (pending: Pending) => void;
@@ -86,6 +86,9 @@ export function createRevocation(deps: {
       deps.replica?.apply(entry);
       deps.observe(entry);
     }
+    if (pending.entries.length > 0) barrier.applied(pending.xid, pending.storeEpoch);
+    // What others have committed must be read before this node itself can have it.
+    else beat?.nudge();
     deps.hint(pending);
   }
 
