@@ -20,50 +20,19 @@ import {
   mode,
   perNode,
   phase,
+  put,
   read,
   seesIn,
   snapshotCode,
+  sortAlike,
   timelineOf,
 } from './state.ts';
+import type { Flaw, World } from './worlds.ts';
 
-export type Flaw =
-  | 'one_statement'
-  | 'cursor_by_sequence'
-  | 'fresh_from_the_answer'
-  | 'leases_before_commit'
-  | 'cursor_before_rows'
-  | 'cursor_kept_over_restart'
-  | 'snapshot_after_rows'
-  | 'reload_replaces'
-  | 'one_row_for_two'
-  | 'lease_deleted_first'
-  | 'late_statement_shortens'
-  | 'no_quiet_time'
-  | 'confirmed_without_epoch'
-  | 'clock_step_beyond_margin'
-  | 'await_before_look_up'
-  | 'quiet_by_memory_alone'
-  | 'own_row_unasked'
-  | 'acknowledged_before_applied'
-  | 'late_delete_takes_the_next_lease';
-
-export interface World {
-  readonly nodes: number;
-  readonly stalenessTicks: number;
-  readonly marginTicks: number;
-  /** A node, which waits for its own receipt, or the command line, which holds no replica. */
-  readonly revoker: 'node' | 'command_line';
-  /** Starts of nodes after the first of each, restarts and fail-overs of the store, steps of its clock, freezes: at most. */
-  readonly lives: number;
-  readonly restarts: number;
-  readonly failOvers: number;
-  readonly clockSteps: number;
-  readonly freezes: number;
-  /** First statements that run after their node has given them up: at most, together. */
-  readonly lateLeases: number;
-}
-
-export function createDesign(world: World, flaw: Flaw | null = null): Model & {
+export function createDesign(
+  world: World,
+  flaw: Flaw | null = null,
+): Model & {
   /** Whether one undisturbed beat, or two, make a running node fresh. */
   recovers(state: Uint8Array, node: number): boolean;
 } {
@@ -296,7 +265,7 @@ export function createDesign(world: World, flaw: Flaw | null = null): Model & {
         else s[g.by] = 0;
       });
     }
-    if (x === fact.open) go('it commits', (s) => void (s[g.x] = fact.committed));
+    if (x === fact.open) go('it commits', (s) => put(s, g.x, fact.committed));
     if (x !== fact.committed) return;
     const waits = read(state, g.waits) === 1 && acts;
     if (waits && read(state, g.hinted) === 0) {
@@ -321,7 +290,8 @@ export function createDesign(world: World, flaw: Flaw | null = null): Model & {
   function beatSteps(state: Uint8Array, node: number, go: Go): void {
     const runs = read(state, at(node, f.mode)) === mode.running;
     const where = read(state, at(node, f.phase));
-    if (where === phase.idle && runs && !isInert(state, node)) go(`node ${node} sends its lease`, (s) => beginBeat(s, node));
+    if (where === phase.idle && runs && !isInert(state, node))
+      go(`node ${node} sends its lease`, (s) => beginBeat(s, node));
     if (where === phase.sent && flaw === 'one_statement') {
       go(`the store reads the ledger for node ${node}`, (s) => {
         s[at(node, f.read)] = now(s);
@@ -368,7 +338,7 @@ export function createDesign(world: World, flaw: Flaw | null = null): Model & {
   function lifeSteps(state: Uint8Array, node: number, go: Go): void {
     const is = read(state, at(node, f.mode));
     const runs = is === mode.running;
-    const set = (value: number) => (s: Uint8Array) => void (s[at(node, f.mode)] = value);
+    const set = (value: number) => (s: Uint8Array) => put(s, at(node, f.mode), value);
     if (runs && read(state, g.freezes) < world.freezes) {
       go(`node ${node} is frozen`, (s) => {
         set(mode.frozen)(s);
@@ -421,12 +391,12 @@ export function createDesign(world: World, flaw: Flaw | null = null): Model & {
       });
     }
     if (before && runs && heard > 0 && !holds) {
-      go(`node ${node} applies the hint`, (s) => void (s[at(node, f.holds)] = 1));
+      go(`node ${node} applies the hint`, (s) => put(s, at(node, f.holds), 1));
     }
-    if (heard === 1) go(`the acknowledgement of node ${node} arrives`, (s) => void (s[at(node, f.heard)] = 2));
+    if (heard === 1) go(`the acknowledgement of node ${node} arrives`, (s) => put(s, at(node, f.heard), 2));
     if (flaw !== 'await_before_look_up' || !runs) return;
     if (read(state, at(node, f.fresh)) > 0 && read(state, at(node, f.checked)) === 0) {
-      go(`node ${node} finds itself fresh, and awaits`, (s) => void (s[at(node, f.checked)] = 1));
+      go(`node ${node} finds itself fresh, and awaits`, (s) => put(s, at(node, f.checked), 1));
     }
     if (read(state, at(node, f.checked)) === 1) {
       go(`node ${node} looks the token up`, (s) => {
@@ -516,31 +486,20 @@ const losesWhatItHolds: ReadonlySet<Flaw> = new Set([
   'cursor_kept_over_restart',
   'one_row_for_two',
 ] as const);
-const beatFields = [f.fresh, f.cursor, f.phase, f.left, f.read, f.row, f.late, f.lateLeft, f.lease, f.confirmed, f.heard];
+const beatFields = [
+  f.fresh,
+  f.cursor,
+  f.phase,
+  f.left,
+  f.read,
+  f.row,
+  f.late,
+  f.lateLeft,
+  f.lease,
+  f.confirmed,
+  f.heard,
+];
 const receiptGlobals = [g.waits, g.by, g.notedTimeline, g.notedAge, g.commitAge, g.born, g.saidEarly, g.steps];
 const receiptFields = [f.lease, f.confirmed, f.late, f.lateLeft, f.lateDelete];
-
-/** Nodes that differ by their number alone are brought into an order. */
-function sortAlike(s: Uint8Array, first: number, end: number): void {
-  for (let node = first + 1; node < end; node += 1) {
-    for (let place = node; place > first && isAfter(s, place - 1, place); place -= 1) swap(s, place - 1, place);
-  }
-}
-
-function isAfter(s: Uint8Array, a: number, b: number): boolean {
-  for (let field = 0; field < perNode; field += 1) {
-    const difference = read(s, at(a, field)) - read(s, at(b, field));
-    if (difference !== 0) return difference > 0;
-  }
-  return false;
-}
-
-function swap(s: Uint8Array, a: number, b: number): void {
-  for (let field = 0; field < perNode; field += 1) {
-    const kept = read(s, at(a, field));
-    s[at(a, field)] = read(s, at(b, field));
-    s[at(b, field)] = kept;
-  }
-}
 
 type Go = (action: string, change: (s: Uint8Array) => void) => void;

@@ -59,6 +59,9 @@ export const perNode = 16;
 
 export const at = (node: number, field: number): number => globals + node * perNode + field;
 export const read = (state: Uint8Array, index: number): number => state[index] ?? 0;
+export function put(state: Uint8Array, index: number, value: number): void {
+  state[index] = value;
+}
 export const snapshotCode = (epoch: number, sees: boolean): number => 1 + 2 * epoch + (sees ? 1 : 0);
 export const epochOf = (code: number): number => (code - 1) >> 1;
 export const seesIn = (code: number): boolean => code > 0 && ((code - 1) & 1) === 1;
@@ -71,3 +74,26 @@ export function timelineOf(state: Uint8Array, epoch: number): number {
 }
 
 export const epochName = (state: Uint8Array, epoch: number): string => `store/${timelineOf(state, epoch)}/${epoch}`;
+
+/** Nodes that differ by their number alone are brought into an order. */
+export function sortAlike(s: Uint8Array, first: number, end: number): void {
+  for (let node = first + 1; node < end; node += 1) {
+    for (let place = node; place > first && isAfter(s, place - 1, place); place -= 1) swap(s, place - 1, place);
+  }
+}
+
+function isAfter(s: Uint8Array, a: number, b: number): boolean {
+  for (let field = 0; field < perNode; field += 1) {
+    const difference = read(s, at(a, field)) - read(s, at(b, field));
+    if (difference !== 0) return difference > 0;
+  }
+  return false;
+}
+
+function swap(s: Uint8Array, a: number, b: number): void {
+  for (let field = 0; field < perNode; field += 1) {
+    const kept = read(s, at(a, field));
+    s[at(a, field)] = read(s, at(b, field));
+    s[at(b, field)] = kept;
+  }
+}

@@ -94,13 +94,12 @@ forEachStore('fail-over', (makeDatabase) => {
     assert.ok(Date.now() >= Date.parse(receipt.effective_by) - 50);
 
     // The command line, which has no beat, and a node whose beat is started anew, see it as well.
-    await db.execute(failOver('000000F3'));
     const commandLine = await openRooms(db, { rootSecret, variables });
-    const other = await register(commandLine.core);
+    const [other, third] = [await register(commandLine.core), await register(after.core)];
+    await db.execute(failOver('000000F3'));
     assert.equal((await end(commandLine, other)).receipt.effective_everywhere, false);
     await after.core.beat?.stop();
     await after.core.beat?.start(() => undefined);
-    const third = await register(after.core);
     assert.equal((await end(after, third)).receipt.effective_everywhere, false);
     await after.stop();
     await commandLine.stop();

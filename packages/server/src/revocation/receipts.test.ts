@@ -79,7 +79,7 @@ test('one that comes while the revoker sleeps wakes it', async () => {
   } as unknown as Database;
   const { promise: asleep, resolve: fallAsleep } = Promise.withResolvers<void>();
   const barrier = createBarrier({
-    ...{ db, clock: createManualClock(), ackTimeoutMs: 1_000, ownIncarnation: 'own' },
+    ...{ db, clock: createManualClock(), ackTimeoutMs: 1_000, ownIncarnation: 'own', ownCursor: () => null },
     sleep: () => {
       fallAsleep();
       return new Promise(() => undefined);
