@@ -1,13 +1,20 @@
 /** One suite for the session stores: rows in both databases, a single Redis, a Redis Cluster. */
 import { after, before, describe } from 'node:test';
-import { systemRandom } from '../../packages/server/src/platform/random/index.ts';
-import { openRedis, type Redis, type RedisAddress } from '../../packages/server/src/platform/redis/index.ts';
-import { systemClock } from '../../packages/server/src/platform/time/index.ts';
+import type { Redis, RedisAddress } from '../../packages/server/src/platform/redis/index.ts';
 import { sessionStoreContract } from '../../packages/server/src/sessions/session-store.contract.ts';
 import { createPostgresSessionStore } from '../../packages/server/src/sessions/session-store.postgres.ts';
-import { createRedisSessionStore } from '../../packages/server/src/sessions/session-store.redis.ts';
 import { startCluster, startRedis } from '../support/redis.ts';
+import { addressOf, clusterAddress, openSessionStore } from '../support/session-stores.ts';
 import { embeddedStore, type MakeDatabase, postgresStore } from '../support/stores.ts';
+
+/** One database for a suite: each test has users of its own. */
+function once(make: MakeDatabase): MakeDatabase {
+  let made: ReturnType<MakeDatabase> | undefined;
+  return () => {
+    made ??= make();
+    return made;
+  };
+}
 
 for (const [name, databasesOf] of [
   ['embedded', embeddedStore],
@@ -27,37 +34,25 @@ for (const [name, databasesOf] of [
   });
 }
 
-/** One database for a suite: each test has users of its own. */
-function once(make: MakeDatabase): MakeDatabase {
-  let made: ReturnType<MakeDatabase> | undefined;
-  return () => {
-    made ??= make();
-    return made;
-  };
+interface Servers {
+  readonly address: RedisAddress;
+  readonly stop: () => Promise<void>;
 }
 
-const hostPort = (node: string): { host: string; port: number } => {
-  const [host = '', port = ''] = node.split(':');
-  return { host, port: Number(port) };
-};
-
 const servers = {
-  'one server': async () => {
+  'one server': async (): Promise<Servers> => {
     const server = await startRedis();
-    return { address: { kind: 'single', server: server } as RedisAddress, stop: () => server.stop() };
+    return { address: addressOf(server), stop: server.stop.bind(server) };
   },
-  'a Cluster': async () => {
+  'a Cluster': async (): Promise<Servers> => {
     const cluster = await startCluster();
-    return {
-      address: { kind: 'cluster', nodes: cluster.nodes.map(hostPort) } as RedisAddress,
-      stop: () => cluster.stop(),
-    };
+    return { address: clusterAddress(cluster), stop: cluster.stop };
   },
 };
 
 for (const [name, start] of Object.entries(servers)) {
   describe(`session store in Redis (${name})`, () => {
-    let server: Awaited<ReturnType<typeof start>> | undefined;
+    let server: Servers | undefined;
     const open: Redis[] = [];
     const databases = postgresStore();
     const made = once(databases.make);
@@ -73,17 +68,9 @@ for (const [name, start] of Object.entries(servers)) {
     sessionStoreContract(async (limits) => {
       if (server === undefined) throw new Error('Redis has not started');
       const db = await made();
-      const redis = await openRedis({
-        address: server.address,
-        prefix: `t${systemRandom.bytes(6).toString('hex')}:`,
-        connectionName: 'test',
-        clock: systemClock,
-        random: systemRandom,
-        durableWrites: true,
-        deadlineMs: 5_000,
-      });
+      const { redis, store } = await openSessionStore({ address: server.address, db, limits, deadlineMs: 5_000 });
       open.push(redis);
-      return { db, store: createRedisSessionStore({ db, redis, clock: systemClock, limits, hasEnded: () => false }) };
+      return { db, store };
     });
   });
 }

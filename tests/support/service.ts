@@ -18,9 +18,13 @@ import { fileURLToPath } from 'node:url';
 import { createSecrets, type Secrets } from '../service/support/secrets.ts';
 import { type Api, createApi } from './http.ts';
 import { startPostgres, type TestPostgres } from './postgres.ts';
+import { startRedis, type TestRedis } from './redis.ts';
 
-export type StoreKind = 'embedded' | 'postgres';
+/** `redis`: PostgreSQL, and sessions in Redis. */
+export type StoreKind = 'embedded' | 'postgres' | 'redis';
 export const storeKinds: readonly StoreKind[] = ['embedded', 'postgres'];
+/** For what is about sessions. */
+export const sessionStoreKinds: readonly StoreKind[] = [...storeKinds, 'redis'];
 
 export type Env = Readonly<Record<string, string | undefined>>;
 
@@ -74,6 +78,7 @@ const endTimeoutMs = 30_000;
 const setpriv = ['/usr/bin/setpriv', '/bin/setpriv'].find((path) => existsSync(path));
 
 let postgres: Promise<TestPostgres> | undefined;
+let redis: Promise<TestRedis> | undefined;
 const running = new Set<ChildProcess>();
 
 /** One PostgreSQL server for all services of a test file. */
@@ -82,9 +87,16 @@ export function sharedPostgres(): Promise<TestPostgres> {
   return postgres;
 }
 
+/** One Redis for all services of a test file, each under a prefix of its own. */
+export function sharedRedis(): Promise<TestRedis> {
+  redis ??= startRedis();
+  return redis;
+}
+
 after(async () => {
   for (const child of running) child.kill('SIGKILL');
   await (await postgres)?.stop();
+  await (await redis)?.stop();
 });
 process.on('exit', () => {
   for (const child of running) child.kill('SIGKILL');
@@ -109,8 +121,13 @@ export function testEnv(store: StoreKind, databaseUrl: string | undefined, dataD
     LOG_FORMAT: 'json',
     JWT_SECRET: randomSecret(),
     DATA_DIR: dataDir,
-    ...(store === 'postgres' ? { DATABASE_URL: databaseUrl } : {}),
+    ...(store === 'embedded' ? {} : { DATABASE_URL: databaseUrl }),
   };
+}
+
+async function redisEnv(): Promise<Env> {
+  const prefix = `t${randomBytes(6).toString('hex')}:`;
+  return { SESSION_STORE: 'redis', REDIS_URL: (await sharedRedis()).url, REDIS_PREFIX: prefix };
 }
 
 export async function freePort(): Promise<number> {
@@ -185,13 +202,18 @@ export async function startService(options: ServiceOptions): Promise<RunningServ
   const ownFolder = options.dataDir === undefined;
   const dataDir = options.dataDir ?? makeFolder();
   const databaseUrl =
-    options.store === 'postgres'
+    options.store !== 'embedded'
       ? (options.databaseUrl ?? (await (await sharedPostgres()).createDatabase()))
       : undefined;
   const port = await freePort();
   const url = `http://127.0.0.1:${port}`;
   const secrets = options.secrets ?? createSecrets();
-  let env: Env = { ...testEnv(options.store, databaseUrl, join(dataDir, 'store')), PORT: String(port), ...options.env };
+  let env: Env = {
+    ...testEnv(options.store, databaseUrl, join(dataDir, 'store')),
+    ...(options.store === 'redis' ? await redisEnv() : {}),
+    PORT: String(port),
+    ...options.env,
+  };
   for (const name of ['JWT_SECRET', 'METRICS_TOKEN', 'CLUSTER_STATUS_TOKEN', 'BOOTSTRAP_ADMIN_PASSWORD']) {
     if (env[name] !== undefined) secrets.add(env[name]);
   }

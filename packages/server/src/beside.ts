@@ -17,6 +17,7 @@ import { isEmbedded, openStore } from './open-store.ts';
 import { createPasswordHasher } from './passwords/index.ts';
 import { DatabaseUnavailable, migrate } from './platform/database/index.ts';
 import { systemRandom } from './platform/random/index.ts';
+import { openRedis, type Redis, RedisUnavailable } from './platform/redis/index.ts';
 import { systemClock } from './platform/time/index.ts';
 import type { ProgramHost } from './program.ts';
 import type { Settings } from './settings.ts';
@@ -72,12 +73,19 @@ async function runHere(
       await passwords.stop();
       await db.close();
     };
+    const redis = await openOwnRedis(settings);
+    close = async () => {
+      await passwords.stop();
+      await redis?.close();
+      await db.close();
+    };
     const rootSecret =
       settings.jwtSecret?.reveal() ?? (isEmbedded(db) ? findOrMakeRootSecret(settings.dataDir, systemRandom) : '');
     const core = createCore({
       settings,
       rootSecret,
       db,
+      redis,
       clock: systemClock,
       random: systemRandom,
       meters: silentMeters,
@@ -94,10 +102,24 @@ async function runHere(
   }
 }
 
+/** Only where sessions live in it; the command line counts no requests. One that is away is no reason not to end sessions. */
+async function openOwnRedis({ redis, sessionStore, nodeName }: Settings): Promise<Redis | undefined> {
+  if (redis === undefined || sessionStore !== 'redis') return undefined;
+  return openRedis({
+    address: redis.connection.reveal(),
+    prefix: redis.prefix,
+    connectionName: `auth-service-cli/${nodeName}`,
+    clock: systemClock,
+    random: systemRandom,
+    durableWrites: true,
+  });
+}
+
 /** For the command line: one line, with the mend where it is known. */
 export function describeFailure(error: unknown, settings: Settings): string {
   const known = describeStartFailure(error, settings);
   if (known !== undefined) return known;
   if (error instanceof DatabaseUnavailable) return 'the database is unavailable; try again';
+  if (error instanceof RedisUnavailable) return 'Redis is unavailable; try again';
   return `the command failed: ${error instanceof Error ? error.message : 'unknown error'}`;
 }

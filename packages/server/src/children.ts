@@ -187,6 +187,7 @@ async function wire(parts: Parts): Promise<Core> {
     settings,
     rootSecret,
     db,
+    redis: late.redis,
     clock,
     random: systemRandom,
     meters: {

@@ -29,6 +29,7 @@ import type { Meters } from './meters.ts';
 import type { PasswordHasher } from './passwords/index.ts';
 import { type Database, type MigrationStatus, migrationStatus } from './platform/database/index.ts';
 import type { Random } from './platform/random/index.ts';
+import type { Redis } from './platform/redis/index.ts';
 import type { Clock } from './platform/time/index.ts';
 import { createProfile, type Profile } from './profile/index.ts';
 import {
@@ -42,8 +43,9 @@ import {
   type Pending,
   type Revocation,
 } from './revocation/index.ts';
-import { createSessions, type Sessions } from './sessions/index.ts';
+import { createSessions, type SessionStore, type Sessions } from './sessions/index.ts';
 import { createPostgresSessionStore } from './sessions/session-store.postgres.ts';
+import { createRedisSessionStore } from './sessions/session-store.redis.ts';
 import type { Settings } from './settings.ts';
 import {
   createRefresh,
@@ -63,6 +65,8 @@ export interface CoreOptions {
   readonly settings: Settings;
   readonly rootSecret: string;
   readonly db: Database;
+  /** Where one is configured. */
+  readonly redis?: Redis | undefined;
   readonly clock: Clock;
   readonly random: Random;
   readonly meters: Meters;
@@ -202,18 +206,13 @@ export function createCore(options: CoreOptions): Core {
     onPropagated: meters.propagated,
   });
 
-  const limits = {
-    idleTtlSeconds: settings.sessionIdleTtlSeconds,
-    maxAgeSeconds: settings.sessionMaxAgeSeconds,
-    maxPerUser: settings.maxSessionsPerUser,
-  };
   const sessions = createSessions({
     db,
     clock,
     random,
     audit,
     revocation,
-    store: createPostgresSessionStore({ db, limits }),
+    store: sessionStore(options, replica),
     onStarted: meters.sessionStarted,
     onEnded: meters.sessionEnded,
   });
@@ -278,6 +277,17 @@ export function createCore(options: CoreOptions): Core {
       await keys.load();
     },
   };
+}
+
+function sessionStore({ settings, db, redis, clock }: CoreOptions, replica: Replica): SessionStore {
+  const limits = {
+    idleTtlSeconds: settings.sessionIdleTtlSeconds,
+    maxAgeSeconds: settings.sessionMaxAgeSeconds,
+    maxPerUser: settings.maxSessionsPerUser,
+  };
+  if (settings.sessionStore === 'postgres') return createPostgresSessionStore({ db, limits });
+  if (redis === undefined) throw new Error('sessions are to live in Redis, and there is none');
+  return createRedisSessionStore({ db, redis, clock, limits, hasEnded: (id) => replica.covers('session', id) });
 }
 
 /** The beat tells the version of the signing keys; another one means that some node changed them. */

@@ -1,5 +1,6 @@
 /** Work that is done every so often, one round at a time. */
 import { DatabaseUnavailable } from './platform/database/index.ts';
+import { RedisUnavailable } from './platform/redis/index.ts';
 
 /** Failures of a round in a row before the child is called broken. A store that is away is not its fault, and does not count. */
 const failuresMax = 30;
@@ -19,7 +20,7 @@ export function every(
       await work();
       failures = 0;
     } catch (error) {
-      if (!(error instanceof DatabaseUnavailable)) failures += 1;
+      if (!(error instanceof DatabaseUnavailable || error instanceof RedisUnavailable)) failures += 1;
       if (failures >= failuresMax) failed(error);
     } finally {
       busy = false;

@@ -183,8 +183,8 @@ const sessions = inGroup('Sessions', {
   SESSION_STORE: oneOf({
     default: 'postgres',
     of: ['postgres', 'redis'],
-    unavailable: true,
-    about: 'Where sessions and refresh tokens live; `postgres` is the database in use.',
+    about:
+      'Where sessions and refresh tokens live; `postgres` is the database in use. `redis` is for the scale of its Cluster: it needs `maxmemory-policy noeviction` and an append-only file.',
   }),
   SESSION_MAX_AGE: integer({
     default: 30 * day,

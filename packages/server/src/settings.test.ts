@@ -367,9 +367,6 @@ describe('what settings may be together', () => {
 describe('what this version does not have', () => {
   const active = {
     ...{
-      SESSION_STORE: 'redis',
-    },
-    ...{
       SMTP_URL: 'smtp://mail.example',
     },
   };

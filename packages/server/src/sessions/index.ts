@@ -16,6 +16,7 @@ export {
   type Principal,
   reauthenticationRequired,
 } from './principal.ts';
+export { judgeRedisForSessions } from './redis-fitness.rule.ts';
 export { RotationQueueFull } from './rotation.ts';
 export type {
   EndedSession,

@@ -76,5 +76,7 @@ export function createPostgresSessionStore(deps: {
     },
 
     count: () => countSessions(db),
+    // A row that went is gone.
+    replay: async () => 0,
   };
 }

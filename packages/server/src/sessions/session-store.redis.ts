@@ -46,6 +46,7 @@ import type {
 const queueMax = 20_000;
 const batchMax = 1_000;
 const touchesAtOnce = 64;
+const replayedSeconds = 90;
 const replicated = { replicas: 'where_there_is_one', timeoutMs: 300 } as const;
 const firstId = '00000000-0000-0000-0000-000000000000';
 /** How much longer than its refresh token could live the end of a session is kept. */
@@ -58,10 +59,7 @@ export function createRedisSessionStore(deps: {
   readonly limits: SessionLimits;
   /** Whether this process knows already that the session has ended; what it does not know the database does. */
   readonly hasEnded: (sessionId: string) => boolean;
-}): SessionStore & {
-  /** Drops what ended within the last seconds: for a Redis that was away, or has lost its latest writes. Answers how many. */
-  replay(withinSeconds: number): Promise<number>;
-} {
+}): SessionStore {
   const { db, redis, limits } = deps;
   const idleMs = limits.idleTtlSeconds * 1_000;
   const keptSeconds = limits.idleTtlSeconds + keptMarginSeconds;
@@ -189,6 +187,20 @@ export function createRedisSessionStore(deps: {
     await redis.run(forgetFunction, keysOf(userId, firstId), ids).catch(() => undefined);
   }
 
+  async function replay(withinSeconds: number): Promise<number> {
+    let replayed = 0;
+    for (let after = firstId; ; ) {
+      const page = await listEndedSessions(db, withinSeconds, after, batchMax);
+      for (let start = 0; start < page.length; start += touchesAtOnce) {
+        await Promise.all(page.slice(start, start + touchesAtOnce).map((one) => forget(one.user_id, [one.id])));
+      }
+      replayed += page.length;
+      const last = page.at(-1);
+      if (last === undefined || page.length < batchMax) return replayed;
+      after = last.id;
+    }
+  }
+
   return {
     kind: redis.kind === 'single' ? 'redis' : `redis-${redis.kind}`,
     tokensNameUser: true,
@@ -224,24 +236,14 @@ export function createRedisSessionStore(deps: {
 
     async sweepExpired(on) {
       while ((await deleteExpiredEnds(on, batchMax)) === batchMax);
+      // A fail-over within a Cluster is nobody's absence: it shows in nothing but a session that is back.
+      await replay(replayedSeconds);
       return [];
     },
 
     count: () => redis.countKeys('session'),
 
-    async replay(withinSeconds) {
-      let replayed = 0;
-      for (let after = firstId; ; ) {
-        const page = await listEndedSessions(db, withinSeconds, after, batchMax);
-        for (let start = 0; start < page.length; start += touchesAtOnce) {
-          await Promise.all(page.slice(start, start + touchesAtOnce).map((one) => forget(one.user_id, [one.id])));
-        }
-        replayed += page.length;
-        const last = page.at(-1);
-        if (last === undefined || page.length < batchMax) return replayed;
-        after = last.id;
-      }
-    },
+    replay,
   };
 }
 

@@ -121,6 +121,11 @@ export interface SessionStore {
   /** Removes what has expired, in bounded batches (rows of the database: on `on`); answers the ages of the sessions that went, as far as it is the one to know. */
   sweepExpired(on: Queryable): Promise<readonly { readonly age_seconds: number }[]>;
   count(): Promise<number>;
+  /**
+   * Drops once more what ended within the last seconds: for a store that was away, or has lost its latest writes. Nothing but
+   * tidiness depends on it. Answers how many.
+   */
+  replay(withinSeconds: number): Promise<number>;
 }
 
 export interface SessionLimits {

@@ -59,6 +59,8 @@ export interface Sessions {
   /** Deletes what has expired; bounded batches until the end of the table, each on `on` where that is given. */
   sweep(on?: Queryable): Promise<number>;
   count(): Promise<number>;
+  /** Tells the store again what ended within the last seconds; answers how many. */
+  replay(withinSeconds: number): Promise<number>;
   /** Whether a refresh token must name its user. */
   readonly tokensNameUser: boolean;
 }
@@ -209,6 +211,7 @@ export function createSessions(deps: {
     },
 
     count: () => store.count(),
+    replay: (withinSeconds) => store.replay(withinSeconds),
   };
 
   async function afterBegin(started: Begun | undefined): Promise<void> {
