@@ -8,8 +8,10 @@ import {
   createDiscovery,
   createHintBus,
   createMesh,
+  type GossipCount,
   type HintBus,
   type MeshEvent,
+  type MessageType,
   ownHost,
   readAddress,
   writeAddress,
@@ -104,32 +106,48 @@ export function discoverySpec(parts: Parts): ChildSpec {
     stopTimeoutMs: 3_000,
     async start() {
       const cluster = meshSettings(parts);
-      // The leases tell their addresses with every beat.
-      if (cluster === undefined || cluster.strategy === 'postgres') return nothing;
-      const strategy = cluster.strategy;
-      const discovery = createDiscovery(cluster, {
-        self: () => late.mesh?.address(),
-        listLeases: async () => [],
-        readFile: (path) => readFile(path, 'utf8'),
-        networks: networkInterfaces,
-        onFound: (peers) => late.mesh?.found(peers),
-        onState(state, reason) {
-          if (state === 'working') log.info({ child, strategy }, `looking for other nodes: ${reason}`);
-          else log.warn({ child, strategy }, `no other nodes can be looked for: ${reason}; those that are known stay`);
+      const strategy = cluster?.strategy;
+      // The leases tell their addresses with every beat, whatever the strategy.
+      if (cluster === undefined || strategy === undefined || strategy === 'postgres' || strategy === 'redis')
+        return nothing;
+      const discovery = createDiscovery(
+        { ...cluster, strategy },
+        {
+          self: () => late.mesh?.address(),
+          readFile: (path) => readFile(path, 'utf8'),
+          networks: networkInterfaces,
+          onFound: (peers) => late.mesh?.found(peers),
+          onState(state, reason) {
+            if (state === 'working') log.info({ child, strategy }, `looking for other nodes: ${reason}`);
+            else
+              log.warn({ child, strategy }, `no other nodes can be looked for: ${reason}; those that are known stay`);
+          },
+          onCount(kind) {
+            const [direction, type] = gossipCountedAs[kind];
+            parts.telemetry.messaged(direction, type);
+          },
+          onWarning: (text) => log.warn({ child, strategy }, text),
+          clock: parts.clock,
+          timers: systemTimers,
+          random: systemRandom,
         },
-        onCount: (kind) => {
-          if (kind !== 'sent' && kind !== 'peer') parts.telemetry.messaged('received', 'refused');
-        },
-        onWarning: (text) => log.warn({ child, strategy }, text),
-        clock: parts.clock,
-        timers: systemTimers,
-        random: systemRandom,
-      });
+      );
       await discovery.start();
       return { stop: () => discovery.stop() };
     },
   };
 }
+
+/** In `auth_cluster_messages_total`. */
+const gossipCountedAs = {
+  sent: ['sent', 'membership'],
+  peer: ['received', 'membership'],
+  refused: ['received', 'refused'],
+  garbage: ['received', 'refused'],
+  repeated: ['received', 'dropped'],
+  untimely: ['received', 'dropped'],
+  dropped: ['received', 'dropped'],
+} as const satisfies Readonly<Record<GossipCount, readonly ['sent' | 'received', MessageType]>>;
 
 const leftBecause = {
   closed: 'it closed the link',

@@ -172,7 +172,7 @@ export const metricsTable = {
   },
   auth_cluster_messages_total: {
     type: 'counter',
-    help: 'Messages between nodes. `refused`: one of the two does not hold the cluster secret. `dropped`: did not fit, or was none.',
+    help: 'Messages between nodes. `refused`: one of the two does not hold the cluster secret. `dropped`: did not fit, came twice or late, or was none.',
     labels: { direction: ['sent', 'received'], type: ['hint', 'acknowledgement', 'membership', 'refused', 'dropped'] },
   },
   auth_singleton_runs_total: {

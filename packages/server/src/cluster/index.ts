@@ -8,6 +8,7 @@
  *   one of them can write. Without the database nothing of it runs.
  */
 export type { Discovery, DiscoveryListeners, PeerAddress } from './discovery/discovery.ts';
+export type { GossipCount } from './discovery/gossip.ts';
 export { createDiscovery } from './discovery/strategies.ts';
 export { createHintBus, type HintBus, type MessageType } from './hints/bus.ts';
 export { createIpcTransport } from './hints/transport.ipc.ts';

@@ -1,4 +1,4 @@
-/** Every strategy against what it looks at in earnest: a name server, an API server, multicast, a table. */
+/** Every strategy against what it looks at in earnest: a name server, an API server, multicast. */
 import { createSocket, type Socket } from 'node:dgram';
 import { startDnsServer, zone } from '../../../../../tests/support/dns-server.ts';
 import { startKubernetesApi } from '../../../../../tests/support/kubernetes-api.ts';
@@ -9,7 +9,6 @@ import type { Discovery, PeerAddress } from './discovery.ts';
 import { createDnsDiscovery } from './dns.ts';
 import { createGossipDiscovery } from './gossip.ts';
 import { createKubernetesDiscovery } from './kubernetes.ts';
-import { createLeaseTableDiscovery } from './lease-table.ts';
 import { createStaticDiscovery } from './static.ts';
 
 const port = 4_370;
@@ -31,24 +30,6 @@ async function staticWorld(): Promise<World> {
     close: async () => undefined,
   };
 }
-
-const leaseWorld = (failure: () => Promise<never>) => async (): Promise<World> => {
-  const leases: PeerAddress[] = [];
-  let isBroken = false;
-  return {
-    self,
-    peer,
-    add: async (...peers) => void leases.push(...peers),
-    async break() {
-      isBroken = true;
-    },
-    async mend() {
-      isBroken = false;
-    },
-    create: (deps) => createLeaseTableDiscovery(() => (isBroken ? failure() : Promise.resolve(leases)), deps),
-    close: async () => undefined,
-  };
-};
 
 interface DnsKind {
   readonly prefersMeshPort: boolean;
@@ -188,13 +169,6 @@ async function freeUdpPort(): Promise<number> {
 }
 
 describeDiscovery('static', staticWorld, { cannotFail: 'a list in the settings is always there' });
-describeDiscovery(
-  'postgres and redis',
-  leaseWorld(async () => {
-    throw new Error('the database is away');
-  }),
-  { createHanging: leaseWorld(() => new Promise(() => undefined)) },
-);
 describeDiscovery('dns', dnsWorld({ prefersMeshPort: false, services: false }), {
   createHanging: dnsWorld({ prefersMeshPort: false, services: false, hangs: true }),
 });

@@ -8,14 +8,13 @@ import { createDiscovery, type DiscoveryDeps, type DiscoverySettings } from './s
 
 const self = { host: '10.0.0.1', port: 4370 };
 const listed = { host: 'b.example.com', port: 4370 };
-const leased = { host: '10.0.0.9', port: 4371 };
 
 function open(changes: Partial<DiscoverySettings>) {
   const clock = createManualClock();
   const told: PeerAddress[] = [];
   const states: string[] = [];
   const settings: DiscoverySettings = {
-    strategy: 'postgres',
+    strategy: 'static',
     secret: { reveal: () => 'Qm6yVnV7o9s2kPzr1xEw8bTt4uJg3hLd' },
     port: 4370,
     peers: [listed],
@@ -26,7 +25,6 @@ function open(changes: Partial<DiscoverySettings>) {
   };
   const deps: DiscoveryDeps = {
     self: () => self,
-    listLeases: async () => [self, leased],
     readFile: async () => {
       throw Object.assign(new Error('no'), { code: 'ENOENT' });
     },
@@ -51,12 +49,6 @@ async function startAndStop(changes: Partial<DiscoverySettings>) {
 }
 
 describe('the strategy that the settings name', () => {
-  for (const strategy of ['postgres', 'redis'] as const) {
-    test(`${strategy} tells the addresses of the leases`, async () => {
-      assert.deepEqual((await startAndStop({ strategy })).told, [leased]);
-    });
-  }
-
   test('static tells the listed addresses', async () => {
     assert.deepEqual((await startAndStop({ strategy: 'static' })).told, [listed]);
   });

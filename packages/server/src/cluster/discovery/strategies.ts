@@ -1,17 +1,19 @@
-/** The strategy that `CLUSTER_STRATEGY` names, made of what the composition root hands over. */
+/**
+ * The strategy that `CLUSTER_STRATEGY` names, made of what the composition root hands over. `postgres` and `redis` are not
+ * among them: the addresses of the leases come with each beat, whatever the strategy, and need nobody who looks.
+ */
 import type { Random } from '../../platform/random/index.ts';
 import type { Clock, Timers } from '../../platform/time/index.ts';
 import type { Discovery, DiscoveryListeners, PeerAddress } from './discovery.ts';
 import { createDnsDiscovery } from './dns.ts';
 import { createGossipDiscovery, type GossipCount, type GossipGroup } from './gossip.ts';
 import { createKubernetesDiscovery } from './kubernetes.ts';
-import { createLeaseTableDiscovery, type ListLeases } from './lease-table.ts';
 import { gossipInterfaces, type NetworkAddress } from './networks.rule.ts';
 import { createStaticDiscovery } from './static.ts';
 
 /** What the settings say of it. */
 export interface DiscoverySettings {
-  readonly strategy: 'postgres' | 'redis' | 'gossip' | 'kubernetes' | 'kubernetes-dns' | 'dns' | 'static';
+  readonly strategy: 'gossip' | 'kubernetes' | 'kubernetes-dns' | 'dns' | 'static';
   readonly secret: { reveal(): string };
   /** Of the mesh; where the others listen too, unless their record or announcement says otherwise. */
   readonly port: number;
@@ -28,8 +30,6 @@ export interface DiscoverySettings {
 export interface DiscoveryDeps extends DiscoveryListeners {
   /** Where this node's mesh listens; `undefined` until it does. */
   readonly self: () => PeerAddress | undefined;
-  /** Addresses of the live leases, our own may be among them. */
-  readonly listLeases: ListLeases;
   readonly readFile: (path: string) => Promise<string>;
   readonly networks: () => Readonly<Record<string, readonly NetworkAddress[] | undefined>>;
   readonly onCount: (kind: GossipCount) => void;
@@ -41,9 +41,6 @@ export interface DiscoveryDeps extends DiscoveryListeners {
 
 export function createDiscovery(settings: DiscoverySettings, deps: DiscoveryDeps): Discovery {
   switch (settings.strategy) {
-    case 'postgres':
-    case 'redis':
-      return createLeaseTableDiscovery(deps.listLeases, deps);
     case 'static':
       return createStaticDiscovery(settings.peers, deps);
     case 'dns':

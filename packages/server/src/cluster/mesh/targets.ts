@@ -1,7 +1,7 @@
 /**
  * Addresses where peers may be: from the table of leases and from discovery, which only add. Each is tried again with growing
- * pauses while nobody is linked there. One that only leases told goes when no lease tells it any more; of the others as many
- * are kept as fit.
+ * pauses while nobody is linked there. One that only leases told goes when no lease tells it any more; one that discovery told
+ * goes when that has not told it for ten minutes, and as many are kept as fit.
  */
 import { type Address, writeAddress } from './address.rule.ts';
 
@@ -32,6 +32,8 @@ const pauseMsMax = 30_000;
 const courtesyMs = 500;
 /** Two beats of the longest rhythm, and more. */
 const leaseToldMs = 15_000;
+/** Pods come and go under new addresses, and a look that fails is to cost nothing: much longer than the longest pause of one. */
+const discoveryToldMs = 600_000;
 
 export function createTargets(deps: {
   readonly ownIncarnation: string;
@@ -88,7 +90,7 @@ export function createTargets(deps: {
         target.toldAt = nowMs;
       }
       for (const target of targets.values()) {
-        const isForgotten = !target.byDiscovery && nowMs - target.toldAt > leaseToldMs;
+        const isForgotten = nowMs - target.toldAt > (target.byDiscovery ? discoveryToldMs : leaseToldMs);
         if (isForgotten && isIdle(target)) targets.delete(target.key);
       }
     },
