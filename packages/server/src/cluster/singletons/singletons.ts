@@ -261,8 +261,9 @@ export function createSingletons(deps: {
   }
 
   function schedule(afterMs: number): void {
-    if (stopped) return;
-    cancel = timers.after(afterMs, run);
+    // Of a start that overlaps an earlier stop one line of looks is left.
+    cancel();
+    if (!stopped) cancel = timers.after(afterMs, run);
   }
 
   function run(): void {
