@@ -23,12 +23,13 @@ import { growth } from './workloads/growth.ts';
 import { inProcess } from './workloads/in-process.ts';
 import { oneCore } from './workloads/one-core.ts';
 import { starting } from './workloads/starting.ts';
+import { workers } from './workloads/workers.ts';
 
 const names = [
   ...['validate', 'validate-10k', 'refresh', 'logout'],
   ...['register', 'login', 'mixed', 'flood'],
   ...['start', 'memory', 'guard', 'signature'],
-  ...['nodes-on-one-core', 'growth'],
+  ...['nodes-on-one-core', 'growth', 'workers'],
 ] as const;
 type Group = (bench: Bench, wants: (name: string) => boolean) => Promise<readonly Row[]>;
 const groups: Readonly<Record<string, Group>> = {
@@ -37,6 +38,7 @@ const groups: Readonly<Record<string, Group>> = {
   'start and memory': starting,
   'in process': inProcess,
   'several nodes': growth,
+  'several workers': workers,
 };
 
 function usage(problem: string): never {

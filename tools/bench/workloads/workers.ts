@@ -1,0 +1,92 @@
+/** What `WORKERS` cost and bring: start, memory and validations a second with 1, 2 and 4 of them, all on every core. */
+import { get } from 'node:http';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { type Bench, interleave, median, ratioOf } from '../lib/bench.ts';
+import { newPeople, register } from '../lib/people.ts';
+import { format, perSecond, type Row } from '../lib/report.ts';
+import { type RunningService, startService } from '../lib/service.ts';
+import { requests } from '../lib/traffic.ts';
+
+const counts = [1, 2, 4] as const;
+const idleSeconds = 4;
+const connections = 32;
+const secondsMax = 60;
+
+interface Started {
+  readonly count: number;
+  readonly service: RunningService;
+  /** From the start of the primary until every worker answers. */
+  readonly allSeconds: number;
+  readonly idleMib: number;
+}
+
+export async function workers(bench: Bench, wants: (name: string) => boolean): Promise<readonly Row[]> {
+  if (!wants('workers')) return [];
+  const databaseUrl = await (await bench.postgres()).createDatabase();
+  // The first start makes keys; what is measured is a service that comes back.
+  await (await startService({ folder: bench.folder, core: undefined, databaseUrl })).stop();
+  const started: Started[] = [];
+  try {
+    for (const count of counts) started.push(await start(bench, databaseUrl, count));
+    const [one] = started;
+    if (one === undefined) return [];
+    const [session] = await register(bench, one.service, newPeople(1));
+    const validate = requests.validate(session?.accessToken ?? '');
+    const run = async ({ service }: Started): Promise<number> =>
+      (
+        await bench.load({
+          ...{ port: service.port, connections, seconds: bench.quick ? 1.5 : 3, warmUpSeconds: 0.5 },
+          traffic: { kind: 'cycle', requests: [validate] },
+        })
+      ).steadyRate;
+    const sides = Object.fromEntries(started.map((each) => [String(each.count), () => run(each)]));
+    const rounds = await interleave(bench.quick ? 3 : 7, sides);
+    return started.map((each) => row(each, rounds[String(each.count)] ?? [], rounds['1'] ?? []));
+  } finally {
+    for (const { service } of started) await service.stop();
+  }
+}
+
+async function start(bench: Bench, databaseUrl: string, count: number): Promise<Started> {
+  const settings = { WORKERS: String(count), DB_POOL_SIZE: '4' };
+  const beganMs = performance.now();
+  const service = await startService({ folder: bench.folder, core: undefined, databaseUrl, settings });
+  while ((await workersThatAnswer(service.port)) < count) {
+    if (performance.now() - beganMs > secondsMax * 1_000) throw new Error(`${count} workers did not come up`);
+    await sleep(20);
+  }
+  const allSeconds = (performance.now() - beganMs) / 1_000;
+  await sleep(idleSeconds * 1_000);
+  return { count, service, allSeconds, idleMib: service.residentMib() };
+}
+
+/** One scrape tells of all. */
+function workersThatAnswer(port: number): Promise<number> {
+  return new Promise((resolve, reject) => {
+    get({ host: '127.0.0.1', port, path: '/metrics', agent: false }, (response) => {
+      let text = '';
+      response.setEncoding('utf8');
+      response.on('data', (chunk: string) => {
+        text += chunk;
+      });
+      response.on('end', () => resolve(text.match(/^process_start_time_seconds[{ ]/gm)?.length ?? 0));
+    }).on('error', reject);
+  });
+}
+
+function row(
+  { count, service, allSeconds, idleMib }: Started,
+  rates: readonly number[],
+  alone: readonly number[],
+): Row {
+  const processes = count === 1 ? 'one process' : `${count} workers and their primary`;
+  return {
+    workload: `WORKERS=${count}`,
+    ours: perSecond(median(rates)),
+    limit: count === 1 ? '' : `one process ${perSecond(median(alone))}`,
+    ratio: count === 1 ? undefined : ratioOf(rates, alone),
+    bar: undefined,
+    note: `${processes}: first answer after ${format(service.startSeconds)} s, all after ${format(allSeconds)} s, idle ${format(idleMib)} MiB resident; the generator has one of the cores`,
+    raw: { rates, startSeconds: service.startSeconds, allSeconds, idleMib },
+  };
+}
