@@ -3,7 +3,14 @@ import { hkdfSync, randomBytes, randomUUID } from 'node:crypto';
 import { connect as connectTcp, createServer, type Socket } from 'node:net';
 import { after, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { connect as connectTls, type TLSSocket } from 'node:tls';
+import {
+  connect as connectTls,
+  createServer as createTlsServer,
+  getCACertificates,
+  setDefaultCACertificates,
+  type TLSSocket,
+} from 'node:tls';
+import { createCertificateAuthority } from '../../../../../tests/support/certificates.ts';
 import { systemClock, systemTimers } from '../../platform/time/index.ts';
 import { writeAddress } from './address.rule.ts';
 import { writeHello } from './hello.rule.ts';
@@ -150,6 +157,33 @@ describe('CFG-07 the mesh and those without its secret', () => {
     const told = kindsOf(a, 'wrong_secret') as Extract<MeshEvent, { kind: 'wrong_secret' }>[];
     assert.equal(told.filter(({ dialled }) => !dialled).length, 1);
     assert.ok(told.filter(({ dialled }) => dialled).length <= 1);
+  });
+
+  test('CFG-07 one that shows a certificate in place of the secret is no peer, whoever has signed it', async () => {
+    const authority = createCertificateAuthority();
+    const trusted = getCACertificates('default');
+    // As any authority of the web is trusted by default.
+    setDefaultCACertificates([...trusted, authority.cert]);
+    let read = 0;
+    const impostor = createTlsServer({ ...authority.issue(host), minVersion: 'TLSv1.3' }, (socket) => {
+      socket.on('error', () => undefined);
+      socket.on('data', (chunk) => {
+        read += chunk.length;
+      });
+      socket.write(`h${writeHello({ incarnation: randomUUID(), name: 'impostor', address: '127.0.0.1:1' })}\n`);
+    });
+    try {
+      await new Promise<void>((resolve) => impostor.listen(0, host, resolve));
+      const at = impostor.address();
+      assert.ok(at !== null && typeof at === 'object');
+      const a = await startNode('a');
+      a.mesh.found([{ host, port: at.port }]);
+      await until('three tries', () => kindsOf(a, 'unreachable').length === 1);
+      assert.deepEqual([a.mesh.peers(), kindsOf(a, 'joined'), read], [[], [], 0]);
+    } finally {
+      setDefaultCACertificates(trusted);
+      impostor.close();
+    }
   });
 
   test('CFG-07 captured bytes that are sent again bring nothing in', async () => {
