@@ -83,9 +83,12 @@ describe('Redis behind Sentinels', () => {
   });
 
   test('F-08 the master is frozen and wakes up: nothing that it says afterwards is believed', async () => {
-    const set = await startSentinels();
+    const set = await startSentinels({ tls: true, password: 'of-the-servers', sentinelPassword: 'of-the-sentinels' });
     ends.push(set.stop);
-    const redis = await opened({ kind: 'sentinel', name: set.name, sentinels: set.sentinels.map(addressOf) });
+    const sentinels = set.sentinels.map(addressOf);
+    const tls = { ca: readFileSync(set.caFile ?? '', 'utf8') };
+    const secrets = { password: 'of-the-servers', sentinelPassword: 'of-the-sentinels' };
+    const redis = await opened({ kind: 'sentinel', name: set.name, sentinels, tls, ...secrets });
     await redis.run(add, [redis.key('n', 'a')], [1]);
     const old = await set.master();
     old.pause();

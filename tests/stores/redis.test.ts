@@ -1,7 +1,8 @@
 /** Redis as one server: what is said, what is refused, and how long a dead one may hold anybody up. */
 import assert from 'node:assert/strict';
+import dns from 'node:dns';
 import { readFileSync } from 'node:fs';
-import { after, afterEach, describe, test } from 'node:test';
+import { after, afterEach, describe, mock, test } from 'node:test';
 import { systemRandom } from '../../packages/server/src/platform/random/index.ts';
 import {
   digestPart,
@@ -17,6 +18,7 @@ import { startRedis, type TestRedis } from '../support/redis.ts';
 import { freePort, until } from '../support/service.ts';
 import { startTcpProxy } from '../support/tcp-proxy.ts';
 
+type LookupDone = (failure: Error | null, found: unknown, family?: number) => void;
 const clock = { monotonicMs: () => performance.now() };
 const number = (reply: unknown): number => Number(reply);
 const add = redisFunction('test_add', 1, "return redis.call('INCRBY', KEYS[1], ARGV[1])", number);
@@ -301,6 +303,27 @@ describe('a Redis that is dead holds nobody up', () => {
     own.resume();
     await until('it is back', async () => redis.isUp, 15_000);
     assert.deepEqual(states, ['up', 'away', 'up']);
+  });
+
+  test('F-30 moved to another address: the name is asked again', async () => {
+    const port = await freePort();
+    const before = await fresh({ port });
+    let address = '127.0.0.1';
+    const lookup = mock.method(dns, 'lookup', (_name: string, options: { all?: boolean }, done: LookupDone) => {
+      if (options.all === true) done(null, [{ address, family: 4 }]);
+      else done(null, address, 4);
+    });
+    try {
+      const { redis } = await opened({ kind: 'single', server: { host: 'redis.example', port } });
+      assert.ok(redis.isUp);
+      await before.kill9();
+      await until('it is away', async () => !redis.isUp);
+      await fresh({ port, host: '127.0.0.2' });
+      address = '127.0.0.2';
+      await until('it is found there', async () => redis.isUp, 5_000);
+    } finally {
+      lookup.mock.restore();
+    }
   });
 
   test('F-29 black hole: found without traffic, and new connections do not hang either', async () => {

@@ -29,6 +29,8 @@ export interface StartRedisOptions {
   readonly password?: string;
   /** A free one unless said. */
   readonly port?: number;
+  /** Another address of loopback than 127.0.0.1. */
+  readonly host?: string;
   /** Settings, as in `redis.conf`. */
   readonly settings?: Readonly<Record<string, string>>;
 }
@@ -56,6 +58,8 @@ export interface TestSentinels {
   readonly name: string;
   /** `host:port` of each, as `REDIS_SENTINELS` has them. */
   readonly sentinels: readonly string[];
+  /** Of all of them, with TLS. */
+  readonly caFile: string | undefined;
   readonly servers: readonly TestRedis[];
   /** Whom the Sentinels call the master now. */
   master(): Promise<TestRedis>;
@@ -84,29 +88,38 @@ export async function startRedis(options: StartRedisOptions = {}): Promise<TestR
 }
 
 /** One master, one replica, three Sentinels that take a master for dead after a second. */
-export async function startSentinels(options: { readonly password?: string } = {}): Promise<TestSentinels> {
+export async function startSentinels(
+  options: { readonly tls?: boolean; readonly password?: string; readonly sentinelPassword?: string } = {},
+): Promise<TestSentinels> {
   const name = 'auth-test';
-  const password = options.password === undefined ? {} : { password: options.password };
-  const auth: Record<string, string> = options.password === undefined ? {} : { masterauth: options.password };
-  const quick = { 'repl-diskless-sync-delay': '0', ...auth };
-  const master = new Server({ ...password, settings: quick }, await freePort());
-  const replica = new Server(
-    { ...password, settings: { ...quick, replicaof: `${host} ${master.port}` } },
-    await freePort(),
-  );
+  const { password, sentinelPassword } = options;
+  const tls: Record<string, string> = options.tls === true ? { 'tls-replication': 'yes' } : {};
+  const common = { tls: options.tls === true };
+  const served = { ...common, ...(password === undefined ? {} : { password }) };
+  const quick = {
+    'repl-diskless-sync-delay': '0',
+    ...tls,
+    ...(password === undefined ? {} : { masterauth: password }),
+  };
+  const master = new Server({ ...served, settings: quick }, await freePort());
+  const following = { ...quick, replicaof: `${host} ${master.port}` };
+  const replica = new Server({ ...served, settings: following }, await freePort());
   const started: Server[] = [master, replica];
   try {
     await master.start();
     await replica.start();
     await waitFor('the replica is in step', async () => inStep(await replica.command('INFO', 'replication')));
     const watching = [
+      ...Object.entries(tls).map(([setting, value]) => `${setting} ${value}`),
       `sentinel monitor ${name} ${host} ${master.port} 2`,
       `sentinel down-after-milliseconds ${name} 1000`,
       `sentinel failover-timeout ${name} 4000`,
-      ...(options.password === undefined ? [] : [`sentinel auth-pass ${name} ${options.password}`]),
+      ...(password === undefined ? [] : [`sentinel auth-pass ${name} ${password}`]),
+      ...(sentinelPassword === undefined ? [] : [`sentinel sentinel-pass ${sentinelPassword}`]),
     ];
+    const guarded = { ...common, ...(sentinelPassword === undefined ? {} : { password: sentinelPassword }) };
     const sentinels = [0, 1, 2].map(async () => {
-      const sentinel = new Server({ sentinel: watching }, await freePort());
+      const sentinel = new Server({ ...guarded, sentinel: watching }, await freePort());
       started.push(sentinel);
       await sentinel.start();
       return sentinel;
@@ -121,6 +134,7 @@ export async function startSentinels(options: { readonly password?: string } = {
     return {
       name,
       sentinels: all.map(({ port }) => `${host}:${port}`),
+      caFile: master.caFile,
       servers: [master, replica],
       async master() {
         const text = await first.command('SENTINEL', 'GET-MASTER-ADDR-BY-NAME', name);
@@ -204,7 +218,7 @@ async function wholeCluster(servers: readonly Server[]): Promise<void> {
 class Server implements TestRedis {
   readonly #options: StartRedisOptions & { readonly sentinel?: readonly string[] };
   readonly #folder: string;
-  readonly host = host;
+  readonly host: string;
   readonly port: number;
   readonly command = (...args: string[]): Promise<string> => this.cli(args, true);
   #child: ChildProcess | undefined;
@@ -214,6 +228,7 @@ class Server implements TestRedis {
   constructor(options: StartRedisOptions & { readonly sentinel?: readonly string[] }, port: number) {
     this.#options = options;
     this.port = port;
+    this.host = options.host ?? host;
     this.#folder = mkdtempSync(join(tmpdir(), 'auth-service-redis-'));
     mkdirSync(this.#data);
   }
@@ -230,7 +245,7 @@ class Server implements TestRedis {
     const { tls, password } = this.#options;
     const credentials = password === undefined ? '' : `:${encodeURIComponent(password)}@`;
     const query = this.caFile === undefined ? '' : `?ca=${encodeURIComponent(this.caFile)}`;
-    return `${tls === true ? 'rediss' : 'redis'}://${credentials}${host}:${this.port}${query}`;
+    return `${tls === true ? 'rediss' : 'redis'}://${credentials}${this.host}:${this.port}${query}`;
   }
 
   get pid(): number {
@@ -248,7 +263,7 @@ class Server implements TestRedis {
 
   #lines(): readonly string[] {
     const { tls, password, settings, sentinel } = this.#options;
-    const lines = [`bind ${host}`, `dir ${this.#data}`, 'daemonize no', 'logfile ""', 'protected-mode no'];
+    const lines = [`bind ${this.host}`, `dir ${this.#data}`, 'daemonize no', 'logfile ""', 'protected-mode no'];
     if (tls === true) {
       lines.push('port 0', `tls-port ${this.port}`, 'tls-auth-clients no');
       lines.push(
@@ -257,9 +272,9 @@ class Server implements TestRedis {
       );
       lines.push(`tls-ca-cert-file ${join(this.#folder, 'ca.crt')}`);
     } else lines.push(`port ${this.port}`);
+    if (password !== undefined) lines.push(`requirepass ${password}`);
     if (sentinel !== undefined) return [...lines, ...sentinel];
     lines.push('save ""', 'appendonly yes', 'appendfsync everysec', 'maxmemory-policy noeviction');
-    if (password !== undefined) lines.push(`requirepass ${password}`);
     return [
       ...lines,
       ...Object.entries(settings ?? {}).map(([name, value]) => `${name} ${value === '' ? '""' : value}`),
@@ -302,7 +317,7 @@ class Server implements TestRedis {
 
   async cli(args: readonly string[], atServer: boolean): Promise<string> {
     const { password } = this.#options;
-    const where = atServer ? ['-h', host, '-p', String(this.port)] : [];
+    const where = atServer ? ['-h', this.host, '-p', String(this.port)] : [];
     const tls = this.caFile === undefined ? [] : ['--tls', '--cacert', this.caFile];
     const env = { ...process.env, ...(password === undefined ? {} : { REDISCLI_AUTH: password }) };
     const { stdout } = await run('redis-cli', [...where, ...tls, ...args], { env, timeout: 20_000 });
