@@ -22,6 +22,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
+import { slotOf } from '../../packages/server/src/platform/redis/keys.rule.ts';
 
 export interface StartRedisOptions {
   /** With a certificate for 127.0.0.1 and localhost; plain connections are not taken. */
@@ -182,10 +183,10 @@ export async function startCluster(options: StartRedisOptions = {}): Promise<Tes
       servers,
       async masterOf(key) {
         const votes = new Map<Server, number>();
-        const slot = Number(await anyOf(servers, (server) => server.command('CLUSTER', 'KEYSLOT', key)));
-        for (const server of servers) {
-          const slots = await server.command('CLUSTER', 'NODES').catch(() => '');
-          const port = masterPort(slots, slot);
+        const slot = slotOf(key);
+        const views = await Promise.all(servers.map((server) => server.command('CLUSTER', 'NODES').catch(() => '')));
+        for (const view of views) {
+          const port = masterPort(view, slot);
           const found = servers.find((candidate) => candidate.port === port);
           if (found !== undefined) votes.set(found, (votes.get(found) ?? 0) + 1);
         }
@@ -434,10 +435,6 @@ function masterPort(nodes: string, slot: number): number | undefined {
     }
   }
   return undefined;
-}
-
-async function anyOf<T>(servers: readonly Server[], ask: (server: Server) => Promise<T>): Promise<T> {
-  return Promise.any(servers.map(ask));
 }
 
 async function stopAll(servers: readonly Server[]): Promise<void> {

@@ -39,6 +39,18 @@ export function redisSpecs(parts: Parts): readonly ChildSpec[] {
             void cameBack(parts, late.redis, (clock.monotonicMs() - awayAtMs) / 1_000);
           }
         },
+        onMastersAway(count) {
+          if (count > 0) {
+            awayAtMs = clock.monotonicMs();
+            const text = 'masters of the Redis Cluster do not answer; their keys are away until replicas take over';
+            log.warn({ child: 'redis', masters: count }, text);
+            return;
+          }
+          log.info({ child: 'redis' }, 'every master of the Redis Cluster answers again');
+          if (holdsSessions && late.redis !== undefined) {
+            void cameBack(parts, late.redis, (clock.monotonicMs() - awayAtMs) / 1_000);
+          }
+        },
       });
       if (holdsSessions && opened.isUp) await assertFit(parts, opened);
       late.redis = opened;

@@ -27,7 +27,7 @@ export async function redisFindings(settings: Settings): Promise<readonly Findin
     });
     const where = `${wanted.kind === 'single' ? '' : `${wanted.kind} `}${redis.place}`;
     if (!redis.isUp) {
-      const detail = `${where} does not answer (${reasonOf(away)}): correct the address, the password, TLS or the firewall`;
+      const detail = `${where} does not answer (${reasonOf(away)}): correct the address, the name, the password, TLS or the firewall`;
       return [{ check: 'redis', status: 'failed', detail }];
     }
     const latency = Math.round(await redis.ping());

@@ -25,7 +25,7 @@ export function createHealth(deps: {
   readonly db: Database;
   readonly clock: Clock;
   /** `undefined`: none is configured. */
-  readonly redis: Pick<Redis, 'ping' | 'kind'> | undefined;
+  readonly redis: Pick<Redis, 'ping' | 'kind' | 'mastersAway'> | undefined;
   /** Who counts the rate limits; `undefined`: this process, as it should. */
   readonly limits: () => 'shared' | 'per_node' | undefined;
   readonly freshness: Freshness;
@@ -54,9 +54,10 @@ export function createHealth(deps: {
       status: latency === null ? 'unavailable' : 'ok',
       latency_ms: latency === null ? null : round(latency),
       kind: redis.kind,
+      ...(redis.kind === 'cluster' ? { masters_away: redis.mastersAway } : {}),
       ...(limits === undefined ? {} : { rate_limits: limits }),
     };
-    return { isWhole: latency !== null && limits !== 'per_node', check };
+    return { isWhole: latency !== null && redis.mastersAway === 0 && limits !== 'per_node', check };
   }
 
   const vouches = (): boolean => freshness.isFresh() || deps.serveWhenStale;

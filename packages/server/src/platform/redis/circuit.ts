@@ -24,10 +24,14 @@ export interface CircuitOptions {
   readonly probeTimeoutMs: number;
   readonly random: () => number;
   readonly onState: (state: 'up' | 'away', reason: RedisUnavailable | undefined) => void;
+  /** Of a Cluster that is up: how many masters do not answer. Told once for each change. */
+  readonly onMastersAway: (count: number) => void;
 }
 
 export interface Circuit {
   readonly isUp: boolean;
+  /** Of a Cluster that is up, as of the last second. */
+  readonly mastersAway: number;
   start(): Promise<void>;
   /** Throws at once while Redis is away. */
   demand(): Clients;
@@ -44,6 +48,7 @@ export function createCircuit(options: CircuitOptions): Circuit {
   let away = new RedisUnavailable('away', { cause: new Error('not connected yet') });
   let told: 'up' | 'away' | undefined;
   let probing = false;
+  let mastersAway = 0;
   let closed = false;
   let timer: NodeJS.Timeout | undefined;
   let watch: NodeJS.Timeout | undefined;
@@ -52,6 +57,12 @@ export function createCircuit(options: CircuitOptions): Circuit {
     if (told === state || closed) return;
     told = state;
     options.onState(state, state === 'away' ? away : undefined);
+  }
+
+  function countMasters(count: number): void {
+    if (mastersAway === count || closed) return;
+    mastersAway = count;
+    options.onMastersAway(count);
   }
 
   function drop(): void {
@@ -81,6 +92,7 @@ export function createCircuit(options: CircuitOptions): Circuit {
     if (closed) return;
     away = reason;
     drop();
+    mastersAway = 0;
     tell('away');
     lookAgain(pauseMsMin);
   }
@@ -105,6 +117,9 @@ export function createCircuit(options: CircuitOptions): Circuit {
     if (probing || suspected === undefined) return;
     probing = true;
     probe(suspected, options)
+      .then((count) => {
+        if (clients === suspected) countMasters(count);
+      })
       .catch((failure: unknown) => {
         if (clients === suspected) goAway(new RedisUnavailable('away', { cause: failure ?? cause }));
       })
@@ -116,6 +131,9 @@ export function createCircuit(options: CircuitOptions): Circuit {
   return {
     get isUp() {
       return clients !== undefined;
+    },
+    get mastersAway() {
+      return mastersAway;
     },
     async start() {
       await connect().catch((failure: unknown) => goAway(failure as RedisUnavailable));
@@ -146,21 +164,38 @@ function refreshSlots(clients: Clients | undefined): void {
   }
 }
 
-/** Throws when nobody answers who could serve. Of a Cluster one master is enough: the others' keys fail by themselves. */
-async function probe({ commands, durable }: Clients, options: CircuitOptions): Promise<void> {
+/**
+ * Throws when nobody answers who could serve. Of a Cluster one master is enough, since the others' keys fail by themselves; answers
+ * how many do not.
+ */
+async function probe({ commands, durable }: Clients, options: CircuitOptions): Promise<number> {
   const late = (): Error => new RedisUnavailable('deadline');
-  const ask = async (client: Client): Promise<void> => {
-    if (client instanceof Cluster) {
-      await Promise.any(client.nodes('master').map((node) => node.ping()));
-    } else if (options.mustBeMaster) {
-      const role: unknown = await client.call('ROLE');
-      if (!Array.isArray(role) || role[0] !== 'master') throw new Error('the server is no master any more');
-    } else {
-      await client.ping();
-    }
-  };
-  const asked = [within(options.probeTimeoutMs, ask(commands), late)];
   // It may have to wait behind a wait for replicas.
-  if (durable !== undefined) asked.push(within(options.probeTimeoutMs * 2, ask(durable), late));
-  await Promise.all(asked);
+  const [away] = await Promise.all([
+    ask(commands, options.probeTimeoutMs),
+    durable === undefined ? 0 : ask(durable, options.probeTimeoutMs * 2),
+  ]);
+  return away;
+
+  async function ask(client: Client, timeoutMs: number): Promise<number> {
+    if (client instanceof Cluster) {
+      // By slots: the client forgets a node that it lost its connection to, until the next look at who has which slots.
+      const nodes = new Map(client.nodes('master').map((node) => [`${node.options.host}:${node.options.port}`, node]));
+      const owners = new Set(client.slots.map(([owner]) => owner));
+      const gone = new Error('the client has no connection to it');
+      const answers = await Promise.allSettled(
+        [...owners].map((owner) => within(timeoutMs, nodes.get(owner ?? '')?.ping() ?? Promise.reject(gone), late)),
+      );
+      const failed = answers.filter((answer) => answer.status === 'rejected');
+      if (failed.length === answers.length) throw failed[0]?.reason ?? new Error('the Cluster has no master');
+      return failed.length;
+    }
+    if (!options.mustBeMaster) {
+      await within(timeoutMs, client.ping(), late);
+      return 0;
+    }
+    const role: unknown = await within(timeoutMs, client.call('ROLE'), late);
+    if (!Array.isArray(role) || role[0] !== 'master') throw new Error('the server is no master any more');
+    return 0;
+  }
 }

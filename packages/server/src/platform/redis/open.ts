@@ -28,6 +28,8 @@ export interface RedisOptions {
   readonly observe?: (command: string, seconds: number, ok: boolean) => void;
   /** Once for each change; the first time when it is known. */
   readonly onState?: (state: 'up' | 'away', reason: RedisUnavailable | undefined) => void;
+  /** Of a Cluster that is up: how many masters do not answer. Once for each change. */
+  readonly onMastersAway?: (count: number) => void;
 }
 
 const deadlineMsDefault = 500;
@@ -55,6 +57,7 @@ export async function open(options: RedisOptions): Promise<Redis> {
       }
       options.onState?.(state, reason);
     },
+    onMastersAway: (count) => options.onMastersAway?.(count),
   });
 
   /** One call: refused at once while away, ended at its deadline, measured, and its failure understood. */
@@ -104,6 +107,9 @@ export async function open(options: RedisOptions): Promise<Redis> {
     place: placeOf(address),
     get isUp() {
       return circuit.isUp;
+    },
+    get mastersAway() {
+      return circuit.mastersAway;
     },
     get hears() {
       return listener.hears;

@@ -59,6 +59,8 @@ export interface Redis {
   /** `host:port`, or several, for logs and for people. */
   readonly place: string;
   readonly isUp: boolean;
+  /** Of a Cluster that is up: how many masters do not answer, as of the last second. Their keys wait for a replica to take over. */
+  readonly mastersAway: number;
   /**
    * `PREFIX KIND:{TAG}` or `PREFIX KIND:{TAG}:REST`. Keys with one tag are in one slot of a Cluster. The parts are of fixed form
    * (letters, digits, `_`, `-`, `.`, at most 64); `digestPart` makes one of anything else.
@@ -114,5 +116,6 @@ export class RedisUnavailable extends Error {
 export function reasonOf(failure: unknown): string {
   if (failure instanceof AggregateError && failure.errors.length > 0) return reasonOf(failure.errors[0]);
   if (failure instanceof RedisUnavailable && failure.cause !== undefined) return reasonOf(failure.cause);
-  return failure instanceof Error && failure.message !== '' ? failure.message.slice(0, 200) : 'no answer';
+  if (!(failure instanceof Error) || failure.message === '') return 'no answer';
+  return failure.message.replace(/^All sentinels are unreachable.* Last error: /, '').slice(0, 200);
 }
