@@ -54,7 +54,7 @@ describe('a name', () => {
     assert.match((await look({ name: `none.${zone}` })).states.join(), /^failing: .*NXDOMAIN/);
     assert.deepEqual(await look({ name: `_x._tcp.${headless}` }), {
       told: [],
-      states: [`working: DNS, _x._tcp.${headless}, tells 0 other addresses`],
+      states: [`working: DNS for _x._tcp.${headless} tells 0 other addresses`],
     });
   });
 
@@ -130,7 +130,7 @@ describe('a name server', () => {
       await using answering = await startAnswering(answer);
       const { told, states } = await look({}, { servers: [answering.address] });
       assert.deepEqual(told, []);
-      assert.match(states.join(), /^failing: DNS, .*(did not answer|no answer within)/);
+      assert.match(states.join(), /^failing: DNS for .*(did not answer|no answer within)/);
     });
   }
 

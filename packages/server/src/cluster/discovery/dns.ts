@@ -69,7 +69,7 @@ export function createDnsDiscovery({ name, port, prefersMeshPort }: DnsLook, dep
     }
   };
 
-  return createPolling({ where: `DNS, ${name},`, look }, deps);
+  return createPolling({ where: `DNS for ${name}`, look }, deps);
 }
 
 /** No file, no search list: names are then taken as they stand. */
