@@ -118,9 +118,8 @@ export function discoverySpec(parts: Parts): ChildSpec {
           networks: networkInterfaces,
           onFound: (peers) => late.mesh?.found(peers),
           onState(state, reason) {
-            if (state === 'working') log.info({ child, strategy }, `looking for other nodes: ${reason}`);
-            else
-              log.warn({ child, strategy }, `no other nodes can be looked for: ${reason}; those that are known stay`);
+            if (state === 'working') log.info({ child, strategy }, `looks for other nodes: ${reason}`);
+            else log.warn({ child, strategy }, `finds no further nodes for now, those that are known stay: ${reason}`);
           },
           onCount(kind) {
             const [direction, type] = gossipCountedAs[kind];
