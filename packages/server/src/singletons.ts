@@ -17,6 +17,7 @@ import {
 } from './cluster/index.ts';
 import type { Core } from './core.ts';
 import { need, type Parts } from './parts.ts';
+import { DatabaseUnavailable } from './platform/database/index.ts';
 import type { ChildSpec } from './platform/supervision/index.ts';
 import { systemTimers } from './platform/time/index.ts';
 import { deleteDeadNodes, deleteExpiredRevocations } from './revocation/index.ts';
@@ -86,7 +87,9 @@ function createClusterRoom({ node, clock, telemetry, log, late }: Parts, core: C
     membership,
     onRun(name, result, error) {
       telemetry.singletonRan(name, result);
-      if (result === 'failure') log.warn({ singleton: name, error }, 'a run of a singleton failed; it is tried again');
+      // That the store is away is told once, by the store.
+      if (result === 'failure' && !(error instanceof DatabaseUnavailable))
+        log.warn({ singleton: name, error }, 'a run of a singleton failed; it is tried again');
     },
     onChange(what, name) {
       log.debug({ singleton: name, what }, 'a singleton changed hands');
