@@ -10,19 +10,26 @@ export interface Reply {
   readonly body: Readonly<Record<string, unknown>>;
 }
 
+interface PostOptions {
+  readonly token?: string;
+  /** How long it is waited for; then nobody knows what became of it. */
+  readonly timeoutMs?: number;
+}
+
 export interface Client {
   readonly node: string;
-  post(path: string, body?: unknown, token?: string): Promise<Reply>;
+  post(path: string, body?: unknown, options?: PostOptions): Promise<Reply>;
   get(path: string): Promise<Reply>;
   close(): void;
 }
 
-export const clientTimeoutMs = 5_000;
+const usualTimeoutMs = 5_000;
 
 export function createClient(node: string, host: string, port: number): Client {
   const agent = new Agent({ keepAlive: true, maxSockets: Number.POSITIVE_INFINITY });
 
-  function send(method: string, path: string, body: unknown, token: string | undefined): Promise<Reply> {
+  function send(method: string, path: string, body: unknown, options: PostOptions): Promise<Reply> {
+    const { token, timeoutMs = usualTimeoutMs } = options;
     const payload = body === undefined ? '' : JSON.stringify(body);
     const headers: Record<string, string | number> = { 'Content-Length': Buffer.byteLength(payload) };
     if (body !== undefined) headers['Content-Type'] = 'application/json';
@@ -47,7 +54,7 @@ export function createClient(node: string, host: string, port: number): Client {
       const timer = setTimeout(() => {
         none('TIMEOUT');
         asked.destroy();
-      }, clientTimeoutMs);
+      }, timeoutMs);
       asked.on('error', (error: NodeJS.ErrnoException) => none(error.code ?? error.message));
       asked.end(payload);
     });
@@ -55,8 +62,8 @@ export function createClient(node: string, host: string, port: number): Client {
 
   return {
     node,
-    post: (path, body, token) => send('POST', path, body, token),
-    get: (path) => send('GET', path, undefined, undefined),
+    post: (path, body, options = {}) => send('POST', path, body, options),
+    get: (path) => send('GET', path, undefined, {}),
     close: () => agent.destroy(),
   };
 }

@@ -195,7 +195,7 @@ export const experiments: readonly Experiment[] = [
   {
     id: 'F-12',
     title: 'a node isolated (link down) for 12 s during 200 revocations elsewhere',
-    sessionsEach: 9,
+    sessionsEach: 11,
     rates: { logout: 0 },
     async run({ bed, load, note, demand }) {
       const [n1, n2, n3] = bed.nodes;

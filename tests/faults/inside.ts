@@ -25,8 +25,8 @@ export interface Result {
 
 const stalenessSeconds = 3;
 const guessesMax = 5;
-const usersAtStart = 40;
-const sessionsEach = 5;
+const usersAtStart = 30;
+const sessionsEach = 4;
 const calmSeconds = 3;
 const readySecondsMax = 30;
 const quietMs = 3_000;

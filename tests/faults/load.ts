@@ -12,7 +12,7 @@ import type { AcknowledgedRevocation, Call, Operation, Rotation, Verification } 
 /** Requests a second. */
 export type Rates = Readonly<Record<Operation, number>>;
 
-export const standardLoad: Rates = { validate: 60, refresh: 6, login: 2, register: 1, logout: 4, guess: 1 };
+export const standardLoad: Rates = { validate: 60, refresh: 6, login: 2, register: 1, logout: 3, guess: 1 };
 
 export interface User {
   readonly email: string;
@@ -54,9 +54,14 @@ export interface Load {
 }
 
 const lookEveryMs = 50;
-const lookForMs = 5_000;
+const lookForMs = 3_000;
 const laterLooksPerSecond = 20;
 const doubleRefreshes = 0.15;
+/**
+ * A refresh that its client gave up on may still be carried out, by a node that was frozen meanwhile. A client that by then has
+ * gone two rotations further elsewhere looks like a thief: so it waits.
+ */
+const refreshTimeoutMs = 30_000;
 const victims = 3;
 const prepareLanes = 3;
 const prepareMsMax = 60_000;
@@ -161,7 +166,11 @@ export function createLoad(clients: readonly Client[], random: () => number): Lo
     const askers = random() < doubleRefreshes ? [client, nextClient()] : [client];
     await Promise.all(
       askers.map(async (asker) => {
-        const reply = await asker.post('/api/auth/refresh-token', { refresh_token: token });
+        const reply = await asker.post(
+          '/api/auth/refresh-token',
+          { refresh_token: token },
+          { timeoutMs: refreshTimeoutMs },
+        );
         const good = reply.status === 200;
         const isWrong = reply.status >= 400 && reply.status < 500 && !session.endAsked;
         note(
@@ -186,7 +195,7 @@ export function createLoad(clients: readonly Client[], random: () => number): Lo
     const session = pick(live().filter((one) => !one.busy));
     if (session === undefined) return;
     session.endAsked = true;
-    const reply = await client.post('/api/auth/logout', undefined, session.access);
+    const reply = await client.post('/api/auth/logout', undefined, { token: session.access });
     const isWrong = reply.status >= 400 && reply.status < 500;
     note(
       'logout',

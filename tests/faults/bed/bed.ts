@@ -111,7 +111,7 @@ function serviceEnv(options: BedOptions, databaseUrl: string, redis: RedisCluste
     RATE_LIMIT_ENABLED: 'false',
     REFRESH_REUSE_GRACE: '300',
     REVOCATION_MAX_STALENESS: String(options.staleness),
-    LOG_LEVEL: 'debug',
+    LOG_LEVEL: 'info',
     LOG_FORMAT: 'json',
     ...(options.shape === 'database'
       ? {}

@@ -75,11 +75,10 @@ export function createNetwork(): Network {
 
   function apply(to: Host): void {
     const verdict = (kind: CutKind): string => (kind === 'drop' ? 'drop' : 'meta l4proto tcp reject with tcp reset');
-    const rules = cuts.filter((cut) => cut.to === to).map((cut) => `ip saddr ${cut.from} ${verdict(cut.kind)};`);
+    const rules = cuts.filter((cut) => cut.to === to).map((cut) => `ip saddr ${cut.from} ${verdict(cut.kind)}`);
     const ports = [...(forgotten.get(to.name) ?? [])];
-    if (ports.length > 0) rules.push(`ip saddr . tcp sport . tcp dport { ${ports.join(', ')} } drop;`);
-    const chain = `chain in { type filter hook input priority 0; ${rules.join(' ')} }`;
-    nft(to, `table ip faults\ndelete table ip faults\ntable ip faults { ${chain} }\n`);
+    if (ports.length > 0) rules.push(`ip saddr . tcp sport . tcp dport { ${ports.join(', ')} } drop`);
+    nft(to, `table ip faults\ndelete table ip faults\n${table('faults', 'in', 'filter hook input priority 0', rules)}`);
   }
 
   const cut = (from: Host, to: Host, kind: CutKind): void => {
@@ -136,16 +135,16 @@ export function createNetwork(): Network {
     },
     redirect(host, redirects) {
       const rules = redirects.map(
-        (one) => `ip daddr ${one.address} tcp dport ${one.port} dnat to ${one.toAddress}:${one.toPort};`,
+        (one) => `ip daddr ${one.address} tcp dport ${one.port} dnat to ${one.toAddress}:${one.toPort}`,
       );
-      nft(host, `table ip detour { chain out { type nat hook output priority -100; ${rules.join(' ')} } }\n`);
+      nft(host, table('detour', 'out', 'nat hook output priority -100', rules));
     },
     spawn(host, command, options) {
       const log = openSync(options.log, 'a');
       const [file = '', ...args] = [...host.enter, ...command];
       const child = spawn(file, args, {
         cwd: options.cwd ?? '/',
-        env: { PATH: process.env['PATH'] ?? '', HOME: '/run', TMPDIR: process.env['TMPDIR'] ?? '/run', ...options.env },
+        env: { ...inherited(), ...options.env },
         stdio: ['ignore', log, log],
       });
       closeSync(log);
@@ -153,6 +152,15 @@ export function createNetwork(): Network {
     },
   };
 }
+
+/** The mark is that of the test run: what it finds running afterwards was left behind. */
+function inherited(): Record<string, string> {
+  const names = ['PATH', 'TMPDIR', 'AUTH_SERVICE_TEST_RUN'];
+  return Object.fromEntries(names.map((name) => [name, process.env[name] ?? '']));
+}
+
+const table = (name: string, chain: string, type: string, rules: readonly string[]): string =>
+  `table ip ${name} {\nchain ${chain} {\ntype ${type};\n${rules.join('\n')}\n}\n}\n`;
 
 function add(map: Map<string, Set<string>>, key: string, value: string): void {
   map.set(key, (map.get(key) ?? new Set()).add(value));
