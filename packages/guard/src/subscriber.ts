@@ -55,8 +55,10 @@ export interface Subscriber {
 export function createSubscriber(deps: {
   readonly replica: Pick<Replica, 'applyMany' | 'horizon' | 'reloaded' | 'swept'>;
   readonly freshness: Pick<Freshness, 'moment' | 'confirm' | 'invalidate'>;
+  /** The clock by which entries are swept, milliseconds; that of `freshness` where nothing is said. */
+  readonly wallNow?: () => number;
 }): Subscriber {
-  const { replica, freshness } = deps;
+  const { replica, freshness, wallNow = () => freshness.moment().wallMs } = deps;
   let cursor: Cursor | null = null;
   let life = 0;
   let stopped = false;
@@ -70,7 +72,7 @@ export function createSubscriber(deps: {
   return {
     begin() {
       // The clock ran ahead, entries were swept by it, and it ran back: they must be read again.
-      if (cursor !== null && freshness.moment().wallMs / 1_000 < replica.horizon()) forget();
+      if (cursor !== null && wallNow() / 1_000 < replica.horizon()) forget();
       const { monotonicMs, wallMs } = freshness.moment();
       return {
         sentMonotonicMs: monotonicMs,

@@ -71,7 +71,7 @@ export function childSpecs(parts: Parts): readonly ChildSpec[] {
       async start({ failed }) {
         const beat = need(core().beat ?? undefined, 'this process has no beat');
         await beat.start(failed);
-        const sweep = setInterval(() => core().replica.sweep(parts.clock.wallMs() / 1_000, 8), everyMs.replica);
+        const sweep = setInterval(() => core().replica.sweep(core().clock.wallMs() / 1_000, 8), everyMs.replica);
         sweep.unref();
         return {
           stop: () => {
@@ -203,6 +203,10 @@ async function wire(parts: Parts): Promise<Core> {
     passwords: currentHasher(late),
     node,
     hints: lateHints(parts),
+    onClockSkew(skewMs) {
+      if (skewMs === 0) log.info({}, 'the clock of this machine agrees with the database again');
+      else log.warn({ skew_ms: skewMs }, 'the clock of this machine is wrong: the database is believed; set it by NTP');
+    },
   });
   late.hints = makeHintBus(parts, core);
   telemetry.watchCore(core);

@@ -30,7 +30,7 @@ import type { PasswordHasher } from './passwords/index.ts';
 import { type Database, type MigrationStatus, migrationStatus } from './platform/database/index.ts';
 import type { Random } from './platform/random/index.ts';
 import type { Redis } from './platform/redis/index.ts';
-import type { Clock } from './platform/time/index.ts';
+import { type Clock, createStoreClock } from './platform/time/index.ts';
 import { createProfile, type Profile } from './profile/index.ts';
 import {
   type Barrier,
@@ -74,6 +74,8 @@ export interface CoreOptions {
   /** `null` for a process that never verifies: it takes no lease, and waits for those that do. */
   readonly node: BeatNode | null;
   readonly hints?: HintWiring;
+  /** This machine's wall clock is wrong by so many milliseconds, by the database's; 0 when it is right again. */
+  readonly onClockSkew?: (skewMs: number) => void;
 }
 
 /** The fast ways between nodes, as the rooms see them. */
@@ -119,7 +121,9 @@ export interface Core {
 }
 
 export function createCore(options: CoreOptions): Core {
-  const { settings, db, clock, random, meters, passwords, hints = noHints } = options;
+  const { settings, db, random, meters, passwords, hints = noHints } = options;
+  const storeClock = createStoreClock(options.clock, options.onClockSkew);
+  const { clock } = storeClock;
   const root = createRootSecret({
     current: options.rootSecret,
     previous: settings.jwtSecretPrevious?.reveal(),
@@ -141,11 +145,16 @@ export function createCore(options: CoreOptions): Core {
 
   const maxStalenessMs = settings.revocationMaxStalenessSeconds * 1_000;
   const replica = createReplica({ hashKey: random.bytes(16) });
-  const freshness = createFreshness({ monotonicNow: clock.monotonicMs, wallNow: clock.wallMs, maxStalenessMs });
+  // The machine's own wall clock: that it runs on while the machine is suspended is what it is asked for here.
+  const freshness = createFreshness({
+    monotonicNow: clock.monotonicMs,
+    wallNow: options.clock.wallMs,
+    maxStalenessMs,
+  });
   const inner = createVerifier({
     keys: keySet,
     replica,
-    freshness,
+    freshness: { isFresh: () => freshness.isFresh() },
     issuer: settings.publicUrl,
     audience: settings.jwtAudience,
     clock: () => clock.wallMs() / 1_000,
@@ -172,13 +181,14 @@ export function createCore(options: CoreOptions): Core {
           db,
           clock,
           node: options.node,
-          newSubscriber: () => createSubscriber({ replica, freshness }),
+          newSubscriber: () => createSubscriber({ replica, freshness, wallNow: clock.wallMs }),
           writeBack: { held: replica, newReplica: () => createReplica({ hashKey: random.bytes(16) }) },
           maxStalenessMs,
           marginMs: leaseMarginMs,
           random: Math.random,
           hintsHealthy: hints.healthy,
           onKeysVersion: keysVersionWatch(keys),
+          onStoreTime: storeClock.learn,
           onBeat(outcome, applied) {
             meters.beat(outcome, applied);
             if (outcome === 'ok') hints.onBeat();

@@ -82,6 +82,8 @@ export function createBeat(deps: {
   /** Whether what these nodes revoke would be told to this one without a beat. */
   readonly hintsHealthy: (peers: readonly LivePeer[]) => boolean;
   readonly onKeysVersion: (version: string) => void;
+  /** The database's clock, read between these two moments of the monotonic one. */
+  readonly onStoreTime: (storeMs: number, sentMonotonicMs: number, receivedMonotonicMs: number) => void;
   readonly onBeat: (outcome: 'ok' | 'failed', applied: number) => void;
   /** A fail-over was seen, and what it had lost of what is held here stands in the ledger again. */
   readonly onWrittenBack: (entries: number) => void;
@@ -119,7 +121,9 @@ export function createBeat(deps: {
     const leaseMs = deps.maxStalenessMs + deps.marginMs;
     // Unknown until it is answered: a lease of which nothing is known ends by itself.
     leaseTaken = null;
+    const askedMs = clock.monotonicMs();
     const lease = await updateLease(on, node, leaseMs, attempt.cursor);
+    if (lease !== undefined) deps.onStoreTime(lease.now_ms, askedMs, clock.monotonicMs());
     peers = lease?.peers ?? [];
     readSomething = false;
     leaseTaken = lease?.beat_at ?? null;
