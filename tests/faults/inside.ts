@@ -177,9 +177,13 @@ if (import.meta.main) {
     process.exit(0);
   } catch (error) {
     console.error(error);
-    for (const log of execFileSync('sh', ['-c', 'ls /run/bed/n?.log /run/bed/pg/log 2>/dev/null || true'], {
-      encoding: 'utf8',
-    })
+    for (const log of execFileSync(
+      'sh',
+      ['-c', 'ls /run/bed/n?.log /run/bed/r?.log /run/bed/slow.log /run/bed/pg/log 2>/dev/null || true'],
+      {
+        encoding: 'utf8',
+      },
+    )
       .split('\n')
       .filter(Boolean)) {
       console.error(`── ${log}\n${readFileSync(log, 'utf8').slice(-1_500)}`);

@@ -21,16 +21,18 @@ export interface RedisCluster {
 const port = 6379;
 const nodeTimeoutMs = 2_000;
 const readyMsMax = 30_000;
+/** A frozen process answers nothing. */
+const commandMsMax = 2_000;
 
 export function createRedisCluster(network: Network, folder: string): RedisCluster {
   const hosts = [1, 2, 3, 4, 5, 6].map((at) => network.add(`r${at}`, 30 + at));
   const running = new Map<string, ReturnType<Network['spawn']>>();
 
   const command = (host: Host, ...args: readonly string[]): string =>
-    execFileSync('redis-cli', ['-h', host.address, '-p', String(port), '-t', '1', ...args], {
+    execFileSync('redis-cli', ['-h', host.address, '-p', String(port), ...args], {
       encoding: 'utf8',
       stdio: ['ignore', 'pipe', 'pipe'],
-      timeout: 20_000,
+      timeout: commandMsMax,
     });
   const tryCommand = (host: Host, ...args: readonly string[]): string => {
     try {
