@@ -5,9 +5,12 @@ import { type RunningService, randomSecret, sharedPostgres, startService, until 
 
 interface Status {
   readonly node: string;
+  readonly clustering: boolean;
+  readonly strategy: string | null;
   readonly size: number;
   readonly nodes: readonly {
     readonly name: string;
+    readonly address: string | null;
     readonly status: string;
     readonly last_seen_ms: number;
     readonly lag_ms: number;
@@ -50,7 +53,15 @@ describe('/cluster/status of three services', () => {
 
   before(async () => {
     databaseUrl = await (await sharedPostgres()).createDatabase();
-    env = { JWT_SECRET: randomSecret(), PUBLIC_URL: 'http://auth.example.org', REVOCATION_MAX_STALENESS: '3' };
+    env = {
+      JWT_SECRET: randomSecret(),
+      PUBLIC_URL: 'http://auth.example.org',
+      REVOCATION_MAX_STALENESS: '3',
+      ENABLE_CLUSTERING: 'true',
+      CLUSTER_SECRET: randomSecret(),
+      CLUSTER_ADDRESS: '127.0.0.1',
+      CLUSTER_PORT: '0',
+    };
     await Promise.all([start('a'), start('b')]);
   });
   after(async () => {
@@ -61,7 +72,7 @@ describe('/cluster/status of three services', () => {
     await until('every job somewhere', () => placesAt('a', ['a', 'b']));
     const [ofA, ofB] = [await statusOf('a'), await statusOf('b')];
     for (const status of [ofA, ofB]) {
-      assert.equal(status.size, 2);
+      assert.deepEqual([status.clustering, status.strategy, status.size], [true, 'postgres', 2]);
       assert.deepEqual(
         status.nodes.map((node) => [node.name, node.status]),
         [
@@ -77,6 +88,7 @@ describe('/cluster/status of three services', () => {
         assert.ok(node.last_seen_ms < 4_000 && node.lag_ms < 4_000 && node.revocation_position !== null);
         assert.deepEqual(Object.keys(node.load).toSorted(), ['event_loop', 'heap_mb', 'requests_per_s']);
         assert.ok((node.load['heap_mb'] ?? 0) > 0);
+        assert.match(node.address ?? '', /^127\.0\.0\.1:[0-9]+$/);
       }
     }
     assert.deepEqual([ofA.node, ofB.node], ['a', 'b']);

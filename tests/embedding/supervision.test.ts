@@ -65,6 +65,8 @@ const children = [
   'passwords',
   'keys',
   'revocations',
+  'mesh',
+  'discovery',
   'singletons',
   'sealer',
   'last-seen',
