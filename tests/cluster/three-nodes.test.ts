@@ -119,6 +119,21 @@ describe('three nodes that are told of each other', () => {
     await until('health', async () => (await clusterCheck(a)).status === 'ok');
   });
 
+  test('a CLUSTER_PORT that is taken stops the start with one line that names it', async () => {
+    const [a] = nodes as [RunningService];
+    const { body } = await a.api.get('/cluster/status');
+    const address = (body as { nodes: { name: string; address: string }[] }).nodes.find(
+      ({ name }) => name === 'a',
+    )?.address;
+    const port = address?.split(':')[1];
+    assert.match(port ?? '', /^[0-9]+$/, 'the status tells where the mesh listens');
+    const { code, stdout, stderr } = await a.cli(['start'], {
+      env: { NODE_NAME: 'late', PORT: '0', CLUSTER_PORT: port },
+    });
+    assert.equal(code, 1);
+    assert.match(`${stdout}${stderr}`, new RegExp(`CLUSTER_PORT ${port} is in use`));
+  });
+
   test('a node that is frozen is named until its lease ends, and refuses what it missed as it thaws', async () => {
     const [a, b, c] = nodes as [RunningService, RunningService, RunningService];
     const account = await register(a);

@@ -5,6 +5,8 @@ export interface Hello {
   readonly name: string;
   /** Where it listens. */
   readonly address: string;
+  /** Counts the links that the speaker has opened; 0 from the end that did not open this one. */
+  readonly dial: number;
 }
 
 export type HelloRead =
@@ -18,21 +20,28 @@ const nameForm = /^[A-Za-z0-9._-]{1,63}$/;
 const addressForm = /^[A-Za-z0-9._:[\]%-]{1,300}$/;
 const textLengthMax = 1_024;
 
-export const writeHello = ({ incarnation, name, address }: Hello): string =>
-  JSON.stringify({ version, incarnation, name, address });
+export const writeHello = ({ incarnation, name, address, dial }: Hello): string =>
+  JSON.stringify({ version, incarnation, name, address, dial });
 
 /** What later versions add is passed over; another version is one that cannot be spoken with. */
 export function readHello(text: string): HelloRead {
   const given = text.length > textLengthMax ? undefined : parse(text);
   if (typeof given !== 'object' || given === null) return { kind: 'nothing' };
-  const { version: spoken, incarnation, name, address } = given as Readonly<Record<string, unknown>>;
+  const { version: spoken, incarnation, name, address, dial } = given as Readonly<Record<string, unknown>>;
   if (typeof spoken !== 'number') return { kind: 'nothing' };
   if (spoken !== version) return { kind: 'other_version', version: spoken };
-  if (!matches(incarnation, incarnationForm) || !matches(name, nameForm) || !matches(address, addressForm)) {
+  if (
+    !matches(incarnation, incarnationForm) ||
+    !matches(name, nameForm) ||
+    !matches(address, addressForm) ||
+    !isCount(dial)
+  ) {
     return { kind: 'nothing' };
   }
-  return { kind: 'hello', hello: { incarnation, name, address } };
+  return { kind: 'hello', hello: { incarnation, name, address, dial } };
 }
+
+const isCount = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) >= 0;
 
 const matches = (value: unknown, form: RegExp): value is string => typeof value === 'string' && form.test(value);
 

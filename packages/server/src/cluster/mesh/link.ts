@@ -13,6 +13,8 @@ export interface Link {
   readonly dialled: boolean;
   /** Where the other end is, for logs. */
   readonly remote: string;
+  /** Its number among those that its opener has opened. */
+  dial(): number;
   peer(): Hello | undefined;
   /** Answers whether it was taken. */
   send(text: string): boolean;
@@ -31,16 +33,17 @@ export interface LinkEvents {
 const queueBytesMax = 1024 * 1_024;
 const silentMs = 3_500;
 const fullRoundsMax = 3;
-/** How long an orderly end may take to be read. */
+/** How long one that was replaced is still read: the other end may not know yet. And how long an orderly end may take. */
 const lingerMs = 1_000;
 
 export function createLink(
   socket: TLSSocket,
   own: Hello,
-  options: { readonly dialled: boolean; readonly remote: string; readonly nowMs: () => number },
+  options: { readonly remote: string; readonly nowMs: () => number },
   events: LinkEvents,
 ): Link {
-  const { dialled, remote, nowMs } = options;
+  const { remote, nowMs } = options;
+  const dialled = own.dial > 0;
   const reader = createFrameReader();
   let peer: Hello | undefined;
   let ended = false;
@@ -50,6 +53,7 @@ export function createLink(
   const link: Link = {
     dialled,
     remote,
+    dial: () => (dialled ? own.dial : (peer?.dial ?? 0)),
     peer: () => peer,
     send(text) {
       const frame = ended ? undefined : writeFrame('message', text);
@@ -76,12 +80,9 @@ export function createLink(
     if (ended) return;
     ended = true;
     events.onEnd(link, why);
-    if (why === 'replaced' || why === 'stopped') {
-      socket.end();
-      setTimeout(() => socket.destroy(), lingerMs).unref();
-    } else {
-      socket.destroy();
-    }
+    if (why === 'stopped') socket.end();
+    if (why === 'replaced' || why === 'stopped') setTimeout(() => socket.destroy(), lingerMs).unref();
+    else socket.destroy();
   }
 
   function greeted(text: string): void {

@@ -130,6 +130,21 @@ describe('the mesh', () => {
     assert.equal(a.mesh.peers().length, 1);
   });
 
+  test('a peer that is told under several addresses has one link, which both ends keep', async () => {
+    const [a, b] = [await startNode('a'), await startNode('b')];
+    const { port } = b.mesh.address();
+    const names = ['127.0.0.1', 'localhost', '127.1', '2130706433'];
+    a.mesh.found(names.map((name) => ({ host: name, port })));
+    b.mesh.leases([leaseOf(a)]);
+    await until('the link', () => linked(a, b));
+    await until('all tries to end', () => a.mesh.figures().targets === 4 && a.mesh.figures().open === 1);
+    await sleep(600);
+    assert.deepEqual([a.mesh.figures().open, b.mesh.figures().open], [1, 1]);
+    assert.deepEqual([kindsOf(a, 'left').length, kindsOf(b, 'left').length], [0, 0]);
+    a.mesh.broadcast('once');
+    await until('the text', () => b.texts.length === 1);
+  });
+
   test('a peer that ends is gone, and is linked again when it comes back on its address', async () => {
     const [a, b] = await pair();
     const { port } = b.mesh.address();
@@ -170,7 +185,9 @@ describe('CFG-07 the mesh and those without its secret', () => {
       socket.on('data', (chunk) => {
         read += chunk.length;
       });
-      socket.write(`h${writeHello({ incarnation: randomUUID(), name: 'impostor', address: '127.0.0.1:1' })}\n`);
+      socket.write(
+        `h${writeHello({ incarnation: randomUUID(), name: 'impostor', address: '127.0.0.1:1', dial: 1 })}\n`,
+      );
     });
     try {
       await new Promise<void>((resolve) => impostor.listen(0, host, resolve));
@@ -253,7 +270,7 @@ describe('CFG-07 the mesh and those without its secret', () => {
 
 describe('a holder of the secret that misbehaves', () => {
   const helloOf = (name: string): string =>
-    `h${writeHello({ incarnation: randomUUID(), name, address: '127.0.0.1:1' })}\n`;
+    `h${writeHello({ incarnation: randomUUID(), name, address: '127.0.0.1:1', dial: 1 })}\n`;
 
   test('a line of 1 MiB, a message before the hello, a second hello and an unknown letter end its link', async () => {
     const a = await startNode('a');

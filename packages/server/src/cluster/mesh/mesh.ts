@@ -2,7 +2,8 @@
  * The mesh: a link between each two nodes, by TLS 1.3 with a key made of the cluster's secret.
  *
  * - Nothing is read before the handshake has proved the secret on both sides; nothing is handed on before the hello.
- * - One link a pair: of two that meet, the one that the lesser incarnation opened stays; of two of the same opener, the newer.
+ * - One link a pair: of two that meet, the one that the lesser incarnation opened stays; of two of the same opener, the one that
+ *   it opened last. Both ends come to the same of it.
  * - Peers are only added by what is told; one goes when its link ends, by its own end or after three seconds of silence.
  * - All that strangers can make it hold is bounded: connections, handshakes, frames, queues, log lines.
  */
@@ -29,8 +30,8 @@ export interface Mesh extends HintTransport {
   isLinked(incarnation: string): boolean;
   /** By incarnation: linked, or no more. */
   links(): ReadonlyMap<string, 'up' | 'lost'>;
-  /** Connections that have not said hello yet, links, and addresses to try. */
-  figures(): { readonly waiting: number; readonly links: number; readonly targets: number };
+  /** Connections that have not said hello yet, those after their handshake, links, and addresses to try. */
+  figures(): { readonly waiting: number; readonly open: number; readonly links: number; readonly targets: number };
 }
 
 export type MeshEvent =
@@ -66,6 +67,7 @@ const tlsOptions = {
 } as const;
 const handshakeMs = 3_000;
 const connectionsMax = 640;
+const dialsAtOnceMax = 64;
 const tickMs = 250;
 const roundMs = 1_000;
 /** A gap between ticks beyond which this process was not running. */
@@ -86,7 +88,7 @@ export function createMesh(deps: MeshDeps): Mesh {
   const isLinked = (incarnation: string): boolean => incarnation === deps.incarnation || links.has(incarnation);
   const targets = createTargets({ ownIncarnation: deps.incarnation, random: deps.random, isLinked });
   let onMessage: (from: string, text: string) => void = () => undefined;
-  let own: Hello | null = null;
+  let dials = 0;
   let port = deps.port;
   let stopTicks = (): void => undefined;
   let tickedAt = 0;
@@ -130,7 +132,7 @@ export function createMesh(deps: MeshDeps): Mesh {
   /** A connection whose other end has the secret. */
   function welcome(socket: TLSSocket, key: string): void {
     const remote = key;
-    const link = makeLink(socket, { dialled: false, remote }, () => door.passed(key));
+    const link = makeLink(socket, { dial: 0, remote }, () => door.passed(key));
     const late = timers.after(handshakeMs, () => {
       if (link.peer() === undefined) link.end('nonsense');
     });
@@ -139,7 +141,7 @@ export function createMesh(deps: MeshDeps): Mesh {
 
   function makeLink(
     socket: TLSSocket,
-    how: { readonly dialled: boolean; readonly remote: string },
+    how: { readonly dial: number; readonly remote: string },
     onGreeted: (hello: Hello) => void,
   ): Link {
     const events: LinkEvents = {
@@ -150,8 +152,8 @@ export function createMesh(deps: MeshDeps): Mesh {
       onMessage: (_link, text) => onMessage(_link.peer()?.incarnation ?? '', text),
       onEnd: ended,
     };
-    const self = own ?? { incarnation: deps.incarnation, name: deps.name, address: writeAddress(address()) };
-    const link = createLink(socket, self, { ...how, nowMs: clock.monotonicMs }, events);
+    const self = { incarnation: deps.incarnation, name: deps.name, address: writeAddress(address()), dial: how.dial };
+    const link = createLink(socket, self, { remote: how.remote, nowMs: clock.monotonicMs }, events);
     open.add(link);
     return link;
   }
@@ -162,8 +164,7 @@ export function createMesh(deps: MeshDeps): Mesh {
       return;
     }
     const before = links.get(hello.incarnation);
-    const opener = (of: Link): string => (of.dialled ? deps.incarnation : hello.incarnation);
-    if (before !== undefined && opener(before) < opener(link)) {
+    if (before !== undefined && stays(before, link)) {
       link.end('replaced');
       return;
     }
@@ -172,6 +173,12 @@ export function createMesh(deps: MeshDeps): Mesh {
     before?.end('replaced');
     door.welcomed(link.remote.slice(0, link.remote.lastIndexOf(':')));
     if (before === undefined) onEvent({ kind: 'joined', peer: hello, remote: link.remote });
+  }
+
+  /** Whether `before` outlives `link`, which goes to the same peer. */
+  function stays(before: Link, link: Link): boolean {
+    if (before.dialled !== link.dialled) return before.dialled === deps.incarnation < (link.peer()?.incarnation ?? '');
+    return before.dial() > link.dial();
   }
 
   function ended(link: Link, why: LinkEnd): void {
@@ -188,6 +195,8 @@ export function createMesh(deps: MeshDeps): Mesh {
 
   function dial(target: Target): void {
     target.dialling = true;
+    dials += 1;
+    const number = dials;
     let settled = false;
     const socket = connect({
       ...tlsOptions,
@@ -216,7 +225,7 @@ export function createMesh(deps: MeshDeps): Mesh {
     });
     socket.on('error', (error: NodeJS.ErrnoException) => failed(error.code ?? 'failed'));
     socket.once('secureConnect', () => {
-      makeLink(socket, { dialled: true, remote: target.key }, (hello) =>
+      makeLink(socket, { dial: number, remote: target.key }, (hello) =>
         settle(() => targets.reached(target, hello.incarnation)),
       );
     });
@@ -240,7 +249,8 @@ export function createMesh(deps: MeshDeps): Mesh {
       roundAt = now;
       for (const link of [...open]) link.round(now, wasAsleep);
     }
-    for (const target of targets.due(now)) dial(target);
+    const room = dialsAtOnceMax - targets.all().filter((target) => target.dialling).length;
+    for (const target of targets.due(now).slice(0, Math.max(0, room))) dial(target);
     stopTicks = timers.after(tickMs, tick);
   }
 
@@ -255,7 +265,6 @@ export function createMesh(deps: MeshDeps): Mesh {
     async start(listener) {
       onMessage = listener;
       port = await listen(server, port, isLoopback(deps.host) ? deps.host : undefined);
-      own = { incarnation: deps.incarnation, name: deps.name, address: writeAddress(address()) };
       tickedAt = clock.monotonicMs();
       tick();
     },
@@ -296,7 +305,7 @@ export function createMesh(deps: MeshDeps): Mesh {
         ...[...lost].map((one) => [one, 'lost'] as const),
         ...[...links.keys()].map((one) => [one, 'up'] as const),
       ]),
-    figures: () => ({ waiting: door.waiting(), links: links.size, targets: targets.all().length }),
+    figures: () => ({ waiting: door.waiting(), open: open.size, links: links.size, targets: targets.all().length }),
   };
 }
 
