@@ -26,6 +26,8 @@ export interface CircuitOptions {
   readonly onState: (state: 'up' | 'away', reason: RedisUnavailable | undefined) => void;
   /** Of a Cluster that is up: how many masters do not answer. Told once for each change. */
   readonly onMastersAway: (count: number) => void;
+  /** At each look: which do not, as `host:port`. */
+  readonly onLook: (away: readonly string[]) => void;
 }
 
 export interface Circuit {
@@ -117,8 +119,10 @@ export function createCircuit(options: CircuitOptions): Circuit {
     if (probing || suspected === undefined) return;
     probing = true;
     probe(suspected, options)
-      .then((count) => {
-        if (clients === suspected) countMasters(count);
+      .then((found) => {
+        if (clients !== suspected) return;
+        options.onLook(found);
+        countMasters(found.length);
       })
       .catch((failure: unknown) => {
         if (clients === suspected) goAway(new RedisUnavailable('away', { cause: failure ?? cause }));
@@ -166,36 +170,35 @@ function refreshSlots(clients: Clients | undefined): void {
 
 /**
  * Throws when nobody answers who could serve. Of a Cluster one master is enough, since the others' keys fail by themselves; answers
- * how many do not.
+ * which do not.
  */
-async function probe({ commands, durable }: Clients, options: CircuitOptions): Promise<number> {
+async function probe({ commands, durable }: Clients, options: CircuitOptions): Promise<readonly string[]> {
   const late = (): Error => new RedisUnavailable('deadline');
   // It may have to wait behind a wait for replicas.
   const [away] = await Promise.all([
     ask(commands, options.probeTimeoutMs),
-    durable === undefined ? 0 : ask(durable, options.probeTimeoutMs * 2),
+    durable === undefined ? [] : ask(durable, options.probeTimeoutMs * 2),
   ]);
   return away;
 
-  async function ask(client: Client, timeoutMs: number): Promise<number> {
+  async function ask(client: Client, timeoutMs: number): Promise<readonly string[]> {
     if (client instanceof Cluster) {
       // By slots: the client forgets a node that it lost its connection to, until the next look at who has which slots.
       const nodes = new Map(client.nodes('master').map((node) => [`${node.options.host}:${node.options.port}`, node]));
-      const owners = new Set(client.slots.map(([owner]) => owner));
+      const owners = [...new Set(client.slots.map(([owner = '']) => owner))];
       const gone = new Error('the client has no connection to it');
       const answers = await Promise.allSettled(
-        [...owners].map((owner) => within(timeoutMs, nodes.get(owner ?? '')?.ping() ?? Promise.reject(gone), late)),
+        owners.map((owner) => within(timeoutMs, nodes.get(owner)?.ping() ?? Promise.reject(gone), late)),
       );
-      const failed = answers.filter((answer) => answer.status === 'rejected');
-      if (failed.length === answers.length) throw failed[0]?.reason ?? new Error('the Cluster has no master');
-      return failed.length;
+      if (answers.every((answer) => answer.status === 'rejected')) throw new Error('no master of the Cluster answers');
+      return owners.filter((_, index) => answers[index]?.status === 'rejected');
     }
     if (!options.mustBeMaster) {
       await within(timeoutMs, client.ping(), late);
-      return 0;
+      return [];
     }
     const role: unknown = await within(timeoutMs, client.call('ROLE'), late);
     if (!Array.isArray(role) || role[0] !== 'master') throw new Error('the server is no master any more');
-    return 0;
+    return [];
   }
 }

@@ -25,6 +25,9 @@ export function isSuspicious(failure: Error): boolean {
   return failure.cause instanceof Error && dropping.test(failure.cause.message);
 }
 
+export const isDeadline = (failure: Error): boolean =>
+  failure instanceof RedisUnavailable && failure.reason === 'deadline';
+
 export const isNoScript = (failure: unknown): boolean =>
   failure instanceof Error && failure.message.startsWith('NOSCRIPT');
 

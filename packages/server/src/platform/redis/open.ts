@@ -8,7 +8,7 @@ import { countKeysOf } from './count-keys.ts';
 import { type Client, type DialOptions, dial, dialOne, type RedisAddress } from './dial.ts';
 import { createDurableLane, type DurableLane } from './durable.ts';
 import { readFacts } from './facts.ts';
-import { isMoved, isNoScript, isSuspicious, translateFailure } from './failures.ts';
+import { isDeadline, isMoved, isNoScript, isSuspicious, translateFailure } from './failures.ts';
 import { makeKey, slotOf } from './keys.rule.ts';
 import { createListener } from './listener.ts';
 import { type Redis, type RedisArgument, type RedisFunction, RedisUnavailable, type ReplicasWanted } from './redis.ts';
@@ -57,6 +57,9 @@ export async function open(options: RedisOptions): Promise<Redis> {
       }
       options.onState?.(state, reason);
     },
+    onLook: (away) => {
+      for (const master of away) shards.failed(master);
+    },
     onMastersAway: (count) => options.onMastersAway?.(count),
   });
 
@@ -80,7 +83,9 @@ export async function open(options: RedisOptions): Promise<Redis> {
       observe?.(name, (clock.monotonicMs() - began) / 1_000, false);
       const error = translateFailure(failure);
       if (isSuspicious(error)) {
-        if (shard !== undefined) shards.failed(shard);
+        // Who was impatient shall not close the door to who is not.
+        const isSure = patienceMs >= deadlineMs || !isDeadline(error);
+        if (shard !== undefined && isSure) shards.failed(shard);
         circuit.suspect(error);
       }
       throw error;
