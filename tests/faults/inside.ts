@@ -75,12 +75,7 @@ async function perform(order: Order): Promise<Result> {
     faultMs,
     readyMs,
     endMs: performance.now(),
-    audit: await auditFacts({
-      load,
-      clients,
-      bed,
-      sessionsMayBeLost: order.shape === 'redis-sessions' && order.id === 'F-05',
-    }),
+    audit: await auditFacts({ load, clients, bed }),
   };
   const { violations, figures } = check(history);
   if (order.keep !== undefined) keepEvidence(order, history, folder);

@@ -30,6 +30,8 @@ export interface LiveSession {
   busy: boolean;
   /** From then on it may be dead, whatever was answered. */
   endAsked: boolean;
+  /** Its store was wiped: the access token is good, and there is nothing to refresh. */
+  wiped: boolean;
 }
 
 export interface Load {
@@ -49,8 +51,8 @@ export interface Load {
   stop(): Promise<void>;
   /** One logout at this node (of any session), and the looks after it. */
   revokeAt(node: string): Promise<void>;
-  /** One login at the node; whether it brought tokens. */
-  loginAt(node: string): Promise<boolean>;
+  /** The store of the sessions has lost all that it had. */
+  sessionsWiped(): void;
 }
 
 const lookEveryMs = 50;
@@ -112,6 +114,7 @@ export function createLoad(clients: readonly Client[], random: () => number): Lo
       counter: 0,
       busy: false,
       endAsked: false,
+      wiped: false,
     };
     sessions.set(session.number, session);
     return session;
@@ -159,7 +162,7 @@ export function createLoad(clients: readonly Client[], random: () => number): Lo
   }
 
   async function refresh(client: Client): Promise<void> {
-    const session = pick(live().filter((one) => !one.busy));
+    const session = pick(live().filter((one) => !one.busy && !one.wiped));
     if (session === undefined) return;
     session.busy = true;
     const { counter, refresh: token } = session;
@@ -172,12 +175,12 @@ export function createLoad(clients: readonly Client[], random: () => number): Lo
           { timeoutMs: refreshTimeoutMs },
         );
         const good = reply.status === 200;
-        const isWrong = reply.status >= 400 && reply.status < 500 && !session.endAsked;
+        const isWrong = reply.status >= 400 && reply.status < 500 && !session.endAsked && !session.wiped;
         note(
           'refresh',
           asker.node,
           reply,
-          good || session.endAsked,
+          good || session.endAsked || session.wiped,
           isWrong ? `a live session was answered ${reply.status} ${reply.code}` : undefined,
         );
         if (!good) return;
@@ -312,6 +315,8 @@ export function createLoad(clients: readonly Client[], random: () => number): Lo
       while (underWay.size > 0) await Promise.allSettled(underWay);
     },
     revokeAt: (node) => logout(clientOf(node)),
-    loginAt: (node) => login(clientOf(node)),
+    sessionsWiped() {
+      for (const session of sessions.values()) session.wiped = true;
+    },
   };
 }

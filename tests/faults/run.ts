@@ -1,7 +1,7 @@
 /**
  * `npm run test:faults`: experiments with real processes on a bed of network namespaces. Needs root.
  *
- *   npm run test:faults                      all that the shape has faults for
+ *   npm run test:faults                      every experiment, on the whole bed: clustering and Redis
  *   npm run test:faults -- F-12 F-06         only these
  *   npm run test:faults -- --shape database  nodes tied together by PostgreSQL alone
  *   npm run test:faults -- --write-docs      and writes the rows into docs/guarantees.md
@@ -17,7 +17,7 @@ import type { Result } from './inside.ts';
 import { describeResult, writeReport } from './report.ts';
 import { demandNamespaces, perform } from './sandbox.ts';
 
-const defaultShape: Shape = 'database';
+const defaultShape: Shape = 'redis';
 
 function usage(problem: string): never {
   console.error(
