@@ -6,7 +6,8 @@
 import type { RateLimitResult } from './policy.rule.ts';
 import type { RateLimiter } from './rate-limit.ts';
 
-const deadlineMs = 250;
+/** A primary that is gone refuses at once; this is for one that stands still. */
+const deadlineMs = 1_000;
 
 export function createPrimaryRateLimiter(deps: {
   /** Rejects when there is no answer in time. */
