@@ -147,6 +147,9 @@ onEachStore('operations', (service) => {
       'GET /.well-known/jwks.json',
       'GET /openapi.json',
       'GET /docs',
+      'DELETE /api/auth/me',
+      'PATCH /api/auth/me',
+      'POST /api/auth/change-password',
     ];
     assert.deepEqual(routes.sort(), wanted.sort());
     const text = JSON.stringify(document);
