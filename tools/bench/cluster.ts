@@ -104,6 +104,20 @@ async function isValid(node: RunningService, token: string): Promise<boolean> {
   return (await post(node, 'validate-token', { token })).body.includes('"valid":true');
 }
 
+/** Seconds from commit until every node had confirmed: what the nodes have counted, without HTTP and the transaction. */
+async function meanBarrierMs(nodes: readonly RunningService[]): Promise<number> {
+  const pages = await Promise.all(
+    nodes.map(async (node) => (await fetch(`http://127.0.0.1:${node.port}/metrics`)).text()),
+  );
+  const total = (name: string): number =>
+    pages.reduce(
+      (sum, page) =>
+        sum + Number(new RegExp(`^auth_revocation_propagation_seconds_${name} (.*)$`, 'm').exec(page)?.[1]),
+      0,
+    );
+  return (total('sum') / total('count')) * 1_000;
+}
+
 async function measure(name: string, nodes: readonly RunningService[]): Promise<number> {
   const took: number[] = [];
   const recent: Recent[] = [];
@@ -164,7 +178,7 @@ async function measure(name: string, nodes: readonly RunningService[]): Promise<
     (took[Math.min(took.length - 1, Math.floor(took.length * share))] ?? Number.NaN).toFixed(1);
   console.log(
     `${name}: ${took.length} revocations in ${seconds.toFixed(0)} s, receipts p50 ${percentile(0.5)} ms, p90 ${percentile(0.9)} ms, ` +
-      `p99 ${percentile(0.99)} ms, max ${percentile(1)} ms; everywhere ${figures.everywhere}; ` +
+      `p99 ${percentile(0.99)} ms, max ${percentile(1)} ms (of that the wait for the others: mean ${(await meanBarrierMs(nodes)).toFixed(1)} ms); everywhere ${figures.everywhere}; ` +
       `${figures.asked} validations beside them; violations ${figures.violations}`,
   );
   return figures.violations;

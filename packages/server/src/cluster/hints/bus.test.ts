@@ -110,6 +110,18 @@ describe('the hint bus', () => {
     assert.equal(b.counts.get('received dropped'), 1);
   });
 
+  test('a way that throws costs its own message alone', async () => {
+    const mesh = createWire('mesh');
+    const { a, b } = await pairOn(mesh);
+    const broken = (): never => {
+      throw new Error('broken');
+    };
+    await a.bus.attach({ ...createWire('ipc').end(a.incarnation), broadcast: broken, sendTo: broken });
+    a.bus.publish({ xid: '7', storeEpoch: 's/1/1', entries: [entryOf('x')] });
+    assert.deepEqual(b.applied, ['x']);
+    assert.ok((a.counts.get('sent dropped') ?? 0) >= 1);
+  });
+
   test('the same on two ways is acknowledged on both, and one way is enough', async () => {
     const { a, b } = await pairOn(createWire('mesh'), createWire('redis'));
     a.bus.publish({ xid: '7', storeEpoch: 's/1/1', entries: [entryOf('x')] });

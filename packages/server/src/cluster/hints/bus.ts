@@ -79,9 +79,14 @@ export function createHintBus(deps: HintBusDeps): HintBus {
 
   function send(way: HintTransport, to: string | null, text: string, type: MessageType): void {
     const sealed = sealerFor(way)?.seal(text) ?? text;
-    if (to === null) way.broadcast(sealed);
-    else way.sendTo(to, sealed);
-    deps.onMessage('sent', type);
+    try {
+      if (to === null) way.broadcast(sealed);
+      else way.sendTo(to, sealed);
+      deps.onMessage('sent', type);
+    } catch {
+      // A way that breaks its word costs its own message: what was committed is answered all the same.
+      deps.onMessage('sent', 'dropped');
+    }
   }
 
   function broadcast(text: string, type: MessageType): void {
