@@ -90,6 +90,19 @@ async function liveADay(
   return requests;
 }
 
+/** As what is above a service does: a start that found the database too slow, on a busy machine, is made again. */
+async function startAgain(service: RunningService, attempts = 4): Promise<void> {
+  const told = (): number => service.logs().split('cannot be reached').length;
+  const before = told();
+  try {
+    await service.start();
+  } catch (failure) {
+    if (attempts === 1 || told() === before) throw failure;
+    await service.ended();
+    await startAgain(service, attempts - 1);
+  }
+}
+
 test('CON-04 a rolling restart of all nodes under load, behind HAProxy: no failed request, no lost session', async (t) => {
   const databaseUrl = await (await sharedPostgres()).createDatabase();
   const shared = { JWT_SECRET: randomSecret(), PUBLIC_URL: 'http://auth.example.org', LOG_LEVEL: 'info' };
@@ -140,7 +153,7 @@ test('CON-04 a rolling restart of all nodes under load, behind HAProxy: no faile
     const name = names[at] ?? '';
     await works(service, name);
     assert.equal(await service.halt(), 0);
-    await service.start();
+    await startAgain(service);
     await isUp(name);
   }
   for (const [at, service] of services.entries()) await works(service, names[at] ?? '');
