@@ -91,6 +91,29 @@ forEachStore('receipts', (makeDatabase) => {
     await b.stop();
   });
 
+  test('one that ends the rest of the sessions answers for those, too, that another node ended just before', async () => {
+    const db = await makeDatabase();
+    const variables = { REVOCATION_ACK_TIMEOUT: '50' };
+    const a = await openRooms(db, { name: 'a', rootSecret, variables });
+    const b = await openRooms(db, { name: 'b', rootSecret, variables });
+    const user = await register(a.core);
+    const [first, second] = [await login(a.core, user.email), await login(a.core, user.email)];
+    // b has its proof in hand, and its next beat does not come.
+    await b.core.beat?.stop({ keepLease: true });
+    b.core.freshness.confirm(b.core.clock.monotonicMs(), b.core.clock.wallMs());
+    assert.ok(await a.core.sessions.end(user.user.id, first.session_id, 'logout', origin));
+    const options = { keep: user.session_id, reason: 'logout_all' as const, actor: user.user.id, origin };
+    const receipt = await b.core.revokeAll(user.user.id, options);
+    const verdict = (token: string) => b.core.validate(token, {});
+    assert.deepEqual(verdict(second.access_token), { valid: false, reason: 'revoked' });
+    const other = verdict(first.access_token);
+    assert.ok(other !== 'stale' && other.valid, 'b does not know of the other one yet');
+    assert.deepEqual([receipt?.revoked_sessions, receipt?.effective_everywhere], [1, false]);
+    assert.ok(receipt?.pending_nodes.includes('b'));
+    await a.stop();
+    await b.stop();
+  });
+
   test('a node that serves while stale counts past its lease, until its tokens have expired', async () => {
     const db = await makeDatabase();
     const variables = { REVOCATION_ACK_TIMEOUT: '50', TOKEN_TTL: '600' };

@@ -123,7 +123,8 @@ export function createProfile(deps: ProfileDeps): Profile {
         if (!(await updatePasswordHash(tx, userId, user.password_hash, hashed.encoded))) return undefined;
         await updateUserEpoch(tx, userId, { tokens: false, devices: true });
         const { ended, entries } = await sessions.endAll(tx, userId, sessionId, 'password_changed', userId);
-        const pending = (await revocation.append(tx, entries)) ?? (await revocation.mark(tx));
+        const appended = await revocation.append(tx, entries, { withOthers: true });
+        const pending = appended ?? (await revocation.mark(tx));
         await audit.append(tx, origin, {
           ...{ type: 'user.password_changed', actor: userId, target: userId, outcome: 'success' },
           detail: { sessions: ended.length },

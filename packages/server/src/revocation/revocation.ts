@@ -15,6 +15,11 @@ export interface Pending {
   /** Of the history in which it was written. */
   readonly storeEpoch: string;
   readonly entries: readonly RevocationEntry[];
+  /**
+   * Its receipt speaks of more than its entries: of what others had committed just before. Who has applied the entries may not
+   * know that yet; the ledger alone tells.
+   */
+  readonly withOthers: boolean;
 }
 
 export interface Revocation {
@@ -22,7 +27,11 @@ export interface Revocation {
    * Writes the ledger rows in the caller's transaction. `null` when there is nothing to write. Once a transaction: what others
    * acknowledge is the transaction as a whole.
    */
-  append(tx: Queryable, entries: readonly NewRevocation[]): Promise<Pending | null>;
+  append(
+    tx: Queryable,
+    entries: readonly NewRevocation[],
+    options?: { readonly withOthers: boolean },
+  ): Promise<Pending | null>;
   /**
    * For what had nothing left to write, because others ended it just before: a receipt of this waits until everything is
    * known that was committed before it.
@@ -86,14 +95,18 @@ export function createRevocation(deps: {
       deps.replica?.apply(entry);
       deps.observe(entry);
     }
-    if (pending.entries.length > 0) barrier.applied(pending.xid, pending.storeEpoch);
-    // What others have committed must be read before this node itself can have it.
-    else beat?.nudge();
-    deps.hint(pending);
+    if (!pending.withOthers) {
+      barrier.applied(pending.xid, pending.storeEpoch);
+      deps.hint(pending);
+      return;
+    }
+    // What others have committed must be read, here and there; the word to look is a hint without entries.
+    beat?.nudge();
+    deps.hint({ ...pending, entries: [] });
   }
 
   return {
-    async append(tx, entries) {
+    async append(tx, entries, { withOthers } = { withOthers: false }) {
       if (entries.length === 0) return null;
       assertFirst(tx);
       const made: RevocationEntry[] = [];
@@ -107,14 +120,14 @@ export function createRevocation(deps: {
           made.push({ kind: row.kind, subject: row.subject, min_epoch: row.min_epoch, expires_at: row.expires_at });
         }
       }
-      return { xid, storeEpoch, entries: made };
+      return { xid, storeEpoch, entries: made, withOthers };
     },
 
     async mark(tx) {
       assertFirst(tx);
       const row = await findCurrentTransaction(tx);
       if (row === undefined) throw new Error('a transaction has an id');
-      return { xid: row.xid, storeEpoch: row.store_epoch, entries: [] };
+      return { xid: row.xid, storeEpoch: row.store_epoch, entries: [], withOthers: true };
     },
 
     applyOnly,

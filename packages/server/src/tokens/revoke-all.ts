@@ -32,7 +32,8 @@ export function createRevokeAll(deps: {
         reason: options.reason,
         actor: options.actor,
       };
-      const appended = await revocation.append(tx, all ? [...entries, whole] : entries);
+      // One that keeps a session answers for all others, also for those that somebody else has just ended.
+      const appended = await revocation.append(tx, all ? [...entries, whole] : entries, { withOthers: !all });
       const pending = appended ?? (await revocation.mark(tx));
       await audit.append(tx, options.origin, {
         type: 'session.revoked_all',
