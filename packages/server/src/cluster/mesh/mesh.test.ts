@@ -11,6 +11,7 @@ import {
   type TLSSocket,
 } from 'node:tls';
 import { createCertificateAuthority } from '../../../../../tests/support/certificates.ts';
+import { startTcpProxy } from '../../../../../tests/support/tcp-proxy.ts';
 import { systemClock, systemTimers } from '../../platform/time/index.ts';
 import { writeAddress } from './address.rule.ts';
 import { writeHello } from './hello.rule.ts';
@@ -152,6 +153,29 @@ describe('the mesh', () => {
     await until('its end', () => kindsOf(a, 'left').length === 1);
     const again = await startNode('b', { port });
     await until('its return', () => linked(a, again));
+  });
+
+  test('a link on which nothing passes any more is given up by both ends, and made again when the network heals', async () => {
+    const [a, b] = [await startNode('a'), await startNode('b')];
+    const proxy = await startTcpProxy(b.mesh.address().port);
+    try {
+      a.mesh.found([{ host, port: proxy.port }]);
+      await until('the link', () => linked(a, b));
+      proxy.silence();
+      await until('both to give it up', () => a.mesh.peers().length === 0 && b.mesh.peers().length === 0);
+      for (const node of [a, b]) {
+        assert.deepEqual(
+          kindsOf(node, 'left').map((event) => event.kind === 'left' && event.why),
+          ['silent'],
+        );
+      }
+      assert.deepEqual([a.mesh.links().get(b.incarnation), b.mesh.links().get(a.incarnation)], ['lost', 'lost']);
+      proxy.heal();
+      await until('the link again', () => linked(a, b));
+      assert.equal(a.mesh.links().get(b.incarnation), 'up');
+    } finally {
+      await proxy.close();
+    }
   });
 
   test('a port that is taken stops the start, and the error names the variable', async () => {
