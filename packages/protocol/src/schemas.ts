@@ -84,7 +84,12 @@ export const ReceiptSchema = Type.Object(receiptMembers, { title: 'RevocationRec
 export type Receipt = Static<typeof ReceiptSchema>;
 
 export const ReceiptWithSessionsSchema = Type.Object(
-  { ...receiptMembers, revoked_sessions: Type.Integer({ description: 'How many sessions were ended' }) },
+  {
+    ...receiptMembers,
+    revoked_sessions: Type.Integer({
+      description: 'How many sessions were ended; 0 when they could not be counted, and have ended all the same',
+    }),
+  },
   { title: 'RevocationReceiptWithSessions', additionalProperties: false },
 );
 
