@@ -16,6 +16,7 @@ export const refreshTokenRoute = (refresh: Refresh) =>
     limit: 'refresh',
     body: RefreshBodySchema,
     unknownFields: 'ignore',
+    onlyForThePresent: true,
     bodyExample: { refresh_token: 'rt_…' },
     answers: { 200: { description: 'New tokens.', schema: TokenAnswerSchema } },
     errors: ['invalid_refresh_token', 'refresh_token_reused', 'overloaded'],

@@ -1,6 +1,10 @@
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { connect } from 'node:net';
 import { after, before, describe, test } from 'node:test';
+import { Type } from '@auth-service/protocol';
 import fc from 'fast-check';
+import { routeDefiner } from './route.ts';
 import { type Problem, post, problemOf, startTestServer, type TestServer } from './testing.ts';
 
 const thing = '/api/things/019a5c0e-7d1f-7c3a-9b52-0d4f6a1c2e88';
@@ -283,5 +287,46 @@ describe('what happens to a request', () => {
       }),
       { numRuns: 1000 },
     );
+  });
+});
+
+describe('a client that has hung up before its request was begun', () => {
+  const done: string[] = [];
+  const define = routeDefiner<string>();
+  const route = (path: string, onlyForThePresent: boolean) =>
+    define({
+      method: 'POST',
+      path,
+      summary: 'Does something',
+      tags: ['test'],
+      access: { kind: 'public' },
+      limit: null,
+      body: Type.Object({}),
+      unknownFields: 'ignore',
+      onlyForThePresent,
+      answers: { 200: { description: 'Done.' } },
+      errors: [],
+      handle: () => {
+        done.push(path);
+        return { status: 200 };
+      },
+    });
+
+  test('is not served where a route is only for those who are there', async (t) => {
+    const server = await startTestServer({ routes: [route('/present', true), route('/anyway', false)] });
+    t.after(() => server.stop());
+    const ask = async (path: string, leaves: boolean): Promise<void> => {
+      const socket = connect(server.port, '127.0.0.1');
+      const closed = once(socket, 'close');
+      socket.on('data', () => socket.end());
+      const request = `POST ${path} HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}`;
+      if (leaves) socket.end(request);
+      else socket.write(request);
+      await closed;
+    };
+    await ask('/present', true);
+    await ask('/anyway', true);
+    await ask('/present', false);
+    assert.deepEqual(done, ['/anyway', '/present']);
   });
 });

@@ -8,6 +8,7 @@
  * route's own has seen its data. A failure becomes 500 (503 where the store is away) with nothing of its text.
  */
 import type { IncomingMessage } from 'node:http';
+import type { Socket } from 'node:net';
 import { DatabaseUnavailable } from '../database/index.ts';
 import { RedisUnavailable } from '../redis/index.ts';
 import { type BodyRead, bodyHeaders, isJsonContentType, readBody } from './body.ts';
@@ -129,6 +130,7 @@ export function createPipeline(options: HttpOptions, wire: Wire): Pipeline {
     if (exchange.expectsContinue) exchange.response.writeContinue();
     const read = await new Promise<BodyRead>((done) => readBody(request, wire.limits.bodyBytes, done));
     if (read.kind === 'gone') return undefined;
+    if (compiled.definition.onlyForThePresent === true && (await hasHungUp(request.socket))) return undefined;
     if (read.kind === 'too_large') return refusal('payload_too_large');
     if (read.bytes.length === 0 && compiled.bodyMayBeAbsent) return { kind: 'body', value: absent };
     if (!isJson) return refusal('unsupported_media_type');
@@ -191,6 +193,12 @@ export function createPipeline(options: HttpOptions, wire: Wire): Pipeline {
       else wire.refuse(exchange, refusal('method_not_allowed', { headers: { Allow: entry.allow } }));
     },
   };
+}
+
+/** The end of a connection is read one turn of the loop after the last bytes that came with it. */
+async function hasHungUp(socket: Socket): Promise<boolean> {
+  for (let turn = 0; turn < 2; turn += 1) await new Promise((resolve) => setImmediate(resolve));
+  return socket.destroyed || socket.readableEnded || socket.writableEnded;
 }
 
 const emptyBody = { detail: 'The body is empty.' };

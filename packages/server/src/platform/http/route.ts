@@ -136,6 +136,11 @@ export interface RouteDefinition<Body = unknown, Params = unknown, Query = unkno
   readonly errors: readonly ErrorCode[];
   /** For answers that are meant to take long (long polls); the default is the server's `handlerDeadlineMs`. */
   readonly deadlineMs?: number;
+  /**
+   * Not carried out for a client that has hung up before it began, as after this process was frozen: that client has asked
+   * again elsewhere, and a late second use would be held against it.
+   */
+  readonly onlyForThePresent?: boolean;
   handle(request: RouteRequest<Body, Params, Query, Auth>): RouteAnswer | Refusal | Promise<RouteAnswer | Refusal>;
 }
 
