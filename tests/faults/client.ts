@@ -12,8 +12,6 @@ export interface Reply {
 
 interface PostOptions {
   readonly token?: string;
-  /** How long it is waited for; then nobody knows what became of it. */
-  readonly timeoutMs?: number;
 }
 
 export interface Client {
@@ -23,13 +21,14 @@ export interface Client {
   close(): void;
 }
 
-const usualTimeoutMs = 5_000;
+/** How long it waits; then it hangs up. */
+const timeoutMsMax = 5_000;
 
 export function createClient(node: string, host: string, port: number): Client {
   const agent = new Agent({ keepAlive: true, maxSockets: Number.POSITIVE_INFINITY });
 
   function send(method: string, path: string, body: unknown, options: PostOptions): Promise<Reply> {
-    const { token, timeoutMs = usualTimeoutMs } = options;
+    const { token } = options;
     const payload = body === undefined ? '' : JSON.stringify(body);
     const headers: Record<string, string | number> = { 'Content-Length': Buffer.byteLength(payload) };
     if (body !== undefined) headers['Content-Type'] = 'application/json';
@@ -54,7 +53,7 @@ export function createClient(node: string, host: string, port: number): Client {
       const timer = setTimeout(() => {
         none('TIMEOUT');
         asked.destroy();
-      }, timeoutMs);
+      }, timeoutMsMax);
       asked.on('error', (error: NodeJS.ErrnoException) => none(error.code ?? error.message));
       asked.end(payload);
     });

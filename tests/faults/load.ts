@@ -59,11 +59,6 @@ const lookEveryMs = 50;
 const lookForMs = 3_000;
 const laterLooksPerSecond = 20;
 const doubleRefreshes = 0.15;
-/**
- * A refresh that its client gave up on may still be carried out, by a node that was frozen meanwhile. A client that by then has
- * gone two rotations further elsewhere looks like a thief: so it waits.
- */
-const refreshTimeoutMs = 30_000;
 const victims = 3;
 const prepareLanes = 3;
 const prepareMsMax = 60_000;
@@ -169,11 +164,7 @@ export function createLoad(clients: readonly Client[], random: () => number): Lo
     const askers = random() < doubleRefreshes ? [client, nextClient()] : [client];
     await Promise.all(
       askers.map(async (asker) => {
-        const reply = await asker.post(
-          '/api/auth/refresh-token',
-          { refresh_token: token },
-          { timeoutMs: refreshTimeoutMs },
-        );
+        const reply = await asker.post('/api/auth/refresh-token', { refresh_token: token });
         const good = reply.status === 200;
         const isWrong = reply.status >= 400 && reply.status < 500 && !session.endAsked && !session.wiped;
         note(
