@@ -18,6 +18,8 @@ export interface RedisRateLimiterOptions {
   readonly alone: RateLimiter;
   /** How many such deciders there are, this one included. */
   readonly countedBy: () => number;
+  /** How long a decision may take; 250. */
+  readonly patienceMs?: number;
   /** Once for each change, as the next decision finds it. */
   readonly onState?: (state: 'shared' | 'per_node') => void;
 }
@@ -30,7 +32,7 @@ export interface RedisRateLimiter extends RateLimiter {
 
 type Decision = Pick<RateLimitResult, 'allowed' | 'remaining' | 'resetSeconds' | 'retryAfterSeconds'>;
 
-const patienceMs = 250;
+const patienceMsDefault = 250;
 /** A Redis that fails now and then is told of once, not at each failure. */
 const rememberedMs = 5_000;
 
@@ -42,7 +44,7 @@ const takeCell = redisFunction(
 );
 
 export function createRedisRateLimiter(options: RedisRateLimiterOptions): RedisRateLimiter {
-  const { redis, alone, policies, clock } = options;
+  const { redis, alone, policies, clock, patienceMs = patienceMsDefault } = options;
   const known = new Map(Object.entries(policies));
   let failedAt: number | undefined;
   const hasFailed = (): boolean => failedAt !== undefined && clock.monotonicMs() - failedAt < rememberedMs;
