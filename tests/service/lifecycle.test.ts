@@ -156,6 +156,30 @@ describe('starting', () => {
     assert.doesNotMatch(said, /\n\s+at /);
   });
 
+  test('a database that is slow to answer is waited for: a start has more time than a request', async (t) => {
+    const direct = new URL(await (await sharedPostgres()).createDatabase());
+    let taken = 0;
+    const slow = createServer((socket) => {
+      taken += 1;
+      socket.on('error', () => undefined);
+      // The first ones are never answered.
+      if (taken <= 3) return;
+      const onward = connect(Number(direct.port), direct.hostname);
+      onward.on('error', () => socket.destroy());
+      socket.on('close', () => onward.destroy());
+      socket.pipe(onward).pipe(socket);
+    });
+    await new Promise<void>((resolve) => slow.listen(0, '127.0.0.1', resolve));
+    t.after(() => slow.close());
+    const address = slow.address();
+    assert.ok(address !== null && typeof address === 'object');
+    const through = new URL(direct);
+    through.port = String(address.port);
+    const service = await startService({ store: 'postgres', databaseUrl: through.href });
+    assert.ok(taken > 3);
+    assert.equal(await service.stop(), 0);
+  });
+
   test('a schema that is newer than the program stops the start, and nothing is changed', async () => {
     const cwd = makeFolder();
     const server = await sharedPostgres();
