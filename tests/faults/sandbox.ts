@@ -43,6 +43,9 @@ export function perform(order: Order): Promise<Result> {
   const bed = ['unshare', '-nmp', '--fork', '--kill-child=KILL', '--mount-proc'];
   const child = spawn('setpriv', ['--pdeathsig', 'KILL', ...bed, process.execPath, inside, JSON.stringify(order)], {
     stdio: ['ignore', 'pipe', 'pipe'],
+    // A session of its own: the scheduler then weighs the bed against the rest of the machine as one, and threads of low
+    // priority in it wait for the bed alone.
+    detached: true,
   });
   let output = '';
   let errors = '';
