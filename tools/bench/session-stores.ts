@@ -2,7 +2,7 @@
  * The session stores beside each other, in one run: `node tools/bench/session-stores.ts`.
  *
  * Rotations a second of rows in PostgreSQL (fsync on), of Redis alone, and of Redis with a replica that each answer waits for
- * (append-only file, written each second). The rounds take turns, so that what else the machine does meets all of them alike.
+ * (append-only file, written each second); and what a rotation costs PostgreSQL in each of them. The rounds take turns, so that what else the machine does meets all of them alike.
  */
 import { openPostgres } from '../../packages/server/src/platform/database/index.ts';
 import { play } from '../../packages/server/src/sessions/session-store.contract.ts';
@@ -10,15 +10,21 @@ import { createPostgresSessionStore } from '../../packages/server/src/sessions/s
 import { startPostgres } from '../../tests/support/postgres.ts';
 import { startRedis, type TestRedis } from '../../tests/support/redis.ts';
 import { addressOf, openSessionStore } from '../../tests/support/session-stores.ts';
+import { cpuSecondsOf, treeOf } from './lib/processes.ts';
 
 const clients = 64;
 const users = 400;
 const sessionsOfUser = 5;
-const rounds = 5;
-const roundMs = 2_000;
+const rounds = 3;
+const roundMs = 1_000;
 const limits = { idleTtlSeconds: 600, maxAgeSeconds: 3_600, maxPerUser: 100 };
 
 type Played = ReturnType<typeof play>;
+/** Of PostgreSQL. */
+interface Cost {
+  cpuSeconds: number;
+  walBytes: number;
+}
 interface Turning {
   readonly user: string;
   readonly id: string;
@@ -64,7 +70,12 @@ async function measure(): Promise<void> {
     stores.push({ name, played: play({ db, store }), bytes: used });
   }
 
-  const lanes: { name: string; played: Played; sessions: Turning[]; each: number; rates: number[] }[] = [];
+  const costSoFar = async (): Promise<Cost> => {
+    const [row] = await server.query("select pg_current_wal_lsn() - '0/0' as bytes");
+    const cpuSeconds = treeOf(server.pid).reduce((sum, pid) => sum + cpuSecondsOf(pid), 0);
+    return { cpuSeconds, walBytes: Number(row?.['bytes']) };
+  };
+  const lanes: { name: string; played: Played; sessions: Turning[]; each: number; rates: number[]; cost: Cost }[] = [];
   for (const { name, played, bytes } of stores) {
     const before = await bytes();
     const sessions: Turning[] = [];
@@ -76,20 +87,29 @@ async function measure(): Promise<void> {
       }
     }
     const each = ((await bytes()) - before) / sessions.length;
-    lanes.push({ name, played, sessions, each, rates: [] });
+    lanes.push({ name, played, sessions, each, rates: [], cost: { cpuSeconds: 0, walBytes: 0 } });
   }
   for (let round = 0; round < rounds; round += 1) {
-    for (const lane of lanes) lane.rates.push(await rotationsPerSecond(lane.played, lane.sessions));
+    for (const lane of lanes) {
+      const before = await costSoFar();
+      lane.rates.push(await rotationsPerSecond(lane.played, lane.sessions));
+      const after = await costSoFar();
+      lane.cost.cpuSeconds += after.cpuSeconds - before.cpuSeconds;
+      lane.cost.walBytes += after.walBytes - before.walBytes;
+    }
   }
   console.log(
     `${clients} clients, ${users * sessionsOfUser} sessions, median of ${rounds} rounds of ${roundMs / 1_000} s`,
   );
-  for (const { name, rates, each } of lanes) {
+  for (const { name, rates, each, sessions, cost } of lanes) {
+    const all = sessions.reduce((sum, { counter }) => sum + counter, 0);
     const sorted = rates.toSorted((a, b) => a - b);
     const [least, median, most] = [sorted[0], sorted[Math.floor(rounds / 2)], sorted.at(-1)].map((rate) =>
       Math.round(rate ?? 0),
     );
     console.log(`${name.padEnd(30)} ${median} rotations/s (${least} to ${most}), ${Math.round(each)} bytes a session`);
+    const [cpu, wal] = [(cost.cpuSeconds / all) * 1e6, cost.walBytes / all].map(Math.round);
+    console.log(`${''.padEnd(30)} of PostgreSQL: ${cpu} µs of a core and ${wal} bytes of its log a rotation`);
   }
 }
 
