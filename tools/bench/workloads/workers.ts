@@ -3,6 +3,7 @@ import { get } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Bench, interleave, median, ratioOf } from '../lib/bench.ts';
 import { newPeople, register } from '../lib/people.ts';
+import { cpuSecondsOf, treeOf } from '../lib/processes.ts';
 import { format, perSecond, type Row } from '../lib/report.ts';
 import { type RunningService, startService } from '../lib/service.ts';
 import { requests } from '../lib/traffic.ts';
@@ -32,16 +33,25 @@ export async function workers(bench: Bench, wants: (name: string) => boolean): P
     if (one === undefined) return [];
     const [session] = await register(bench, one.service, newPeople(1));
     const validate = requests.validate(session?.accessToken ?? '');
-    const run = async ({ service }: Started): Promise<number> =>
-      (
-        await bench.load({
-          ...{ port: service.port, connections, seconds: bench.quick ? 1.5 : 3, warmUpSeconds: 0.5 },
-          traffic: { kind: 'cycle', requests: [validate] },
-        })
-      ).steadyRate;
+    const perCpuSecond = new Map<number, number[]>();
+    const run = async ({ count, service }: Started): Promise<number> => {
+      const before = cpuSecondsOfAll(service.pid);
+      const result = await bench.load({
+        ...{ port: service.port, connections, seconds: bench.quick ? 1.5 : 3, warmUpSeconds: 0 },
+        traffic: { kind: 'cycle', requests: [validate] },
+      });
+      const spent = cpuSecondsOfAll(service.pid) - before;
+      perCpuSecond.set(count, [...(perCpuSecond.get(count) ?? []), result.answers / spent]);
+      return result.steadyRate;
+    };
+    // Each worker compiles for itself.
+    for (const each of started) await run(each);
+    perCpuSecond.clear();
     const sides = Object.fromEntries(started.map((each) => [String(each.count), () => run(each)]));
     const rounds = await interleave(bench.quick ? 3 : 7, sides);
-    return started.map((each) => row(each, rounds[String(each.count)] ?? [], rounds['1'] ?? []));
+    return started.map((each) =>
+      row(each, rounds[String(each.count)] ?? [], rounds['1'] ?? [], median(perCpuSecond.get(each.count) ?? [])),
+    );
   } finally {
     for (const { service } of started) await service.stop();
   }
@@ -59,6 +69,8 @@ async function start(bench: Bench, databaseUrl: string, count: number): Promise<
   await sleep(idleSeconds * 1_000);
   return { count, service, allSeconds, idleMib: service.residentMib() };
 }
+
+const cpuSecondsOfAll = (primary: number): number => treeOf(primary).reduce((sum, pid) => sum + cpuSecondsOf(pid), 0);
 
 /** One scrape tells of all. */
 function workersThatAnswer(port: number): Promise<number> {
@@ -78,6 +90,7 @@ function row(
   { count, service, allSeconds, idleMib }: Started,
   rates: readonly number[],
   alone: readonly number[],
+  perCpuSecond: number,
 ): Row {
   const processes = count === 1 ? 'one process' : `${count} workers and their primary`;
   return {
@@ -86,7 +99,7 @@ function row(
     limit: count === 1 ? '' : `one process ${perSecond(median(alone))}`,
     ratio: count === 1 ? undefined : ratioOf(rates, alone),
     bar: undefined,
-    note: `${processes}: first answer after ${format(service.startSeconds)} s, all after ${format(allSeconds)} s, idle ${format(idleMib)} MiB resident; the generator has one of the cores`,
-    raw: { rates, startSeconds: service.startSeconds, allSeconds, idleMib },
+    note: `${processes}: first answer after ${format(service.startSeconds)} s, all after ${format(allSeconds)} s, idle ${format(idleMib)} MiB resident, ${format(perCpuSecond)} a second of processor time; the generator has one of the cores`,
+    raw: { rates, perCpuSecond, startSeconds: service.startSeconds, allSeconds, idleMib },
   };
 }
