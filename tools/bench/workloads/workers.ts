@@ -58,7 +58,8 @@ export async function workers(bench: Bench, wants: (name: string) => boolean): P
 }
 
 async function start(bench: Bench, databaseUrl: string, count: number): Promise<Started> {
-  const settings = { WORKERS: String(count), DB_POOL_SIZE: '4' };
+  // One issuer, so that each takes the same token for what it is.
+  const settings = { WORKERS: String(count), DB_POOL_SIZE: '4', PUBLIC_URL: 'http://auth.example.org' };
   const beganMs = performance.now();
   const service = await startService({ folder: bench.folder, core: undefined, databaseUrl, settings });
   while ((await workersThatAnswer(service.port)) < count) {
