@@ -4,8 +4,9 @@
  *
  * And whether three nodes on one core validate together what one does there alone: nodes share nothing on that path.
  */
-import { randomBytes } from 'node:crypto';
+import { randomBytes, randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { writeMessage, writeNews } from '../../../packages/server/src/cluster/hints/messages.rule.ts';
 import { type Bench, generatorCore, interleave, median, ratioOf, serverCore } from '../lib/bench.ts';
 import type { Job, JobResult } from '../lib/jobs.ts';
 import { logIn, newPeople, register } from '../lib/people.ts';
@@ -74,12 +75,22 @@ async function costOf(bench: Bench, count: number): Promise<Row> {
         `logout until all confirmed: p99 ${format(receipts.latency.p99)} ms, everywhere ${receipts.everywhere} of ${receipts.revoked}`,
         `idle: PostgreSQL ${format(databaseShare)} % of a core, a node ${format(median(shares))} %`,
         `${format(median(resident))} MiB a node`,
+        `${bytesOf(count)} bytes of messages a logout`,
       ].join('; '),
       raw: { receipts, databaseShare, shares, resident },
     };
   } finally {
     await Promise.all(nodes.map((node) => node.stop()));
   }
+}
+
+/** What is sent for one logout: to each other node the entry, from each its word, in a frame and a record of TLS. */
+function bytesOf(count: number): number {
+  const transaction = { xid: '1000000', storeEpoch: `${randomUUID()}/00000001/${Date.now() / 1_000}` };
+  const entry = { kind: 'session', subject: randomUUID(), min_epoch: 0, expires_at: 2_000_000_000 } as const;
+  const texts = [writeNews(transaction, [entry]), writeMessage({ kind: 'acknowledgement', ...transaction })];
+  const frameAndRecord = 2 + 22;
+  return (count - 1) * texts.reduce((sum, text) => sum + text.length + frameAndRecord, 0);
 }
 
 interface Receipts {
