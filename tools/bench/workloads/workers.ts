@@ -16,6 +16,7 @@ const secondsMax = 60;
 interface Started {
   readonly count: number;
   readonly service: RunningService;
+  readonly validate: string;
   /** From the start of the primary until every worker answers. */
   readonly allSeconds: number;
   readonly idleMib: number;
@@ -23,18 +24,11 @@ interface Started {
 
 export async function workers(bench: Bench, wants: (name: string) => boolean): Promise<readonly Row[]> {
   if (!wants('workers')) return [];
-  const databaseUrl = await (await bench.postgres()).createDatabase();
-  // The first start makes keys; what is measured is a service that comes back.
-  await (await startService({ folder: bench.folder, core: undefined, databaseUrl })).stop();
   const started: Started[] = [];
   try {
-    for (const count of counts) started.push(await start(bench, databaseUrl, count));
-    const [one] = started;
-    if (one === undefined) return [];
-    const [session] = await register(bench, one.service, newPeople(1));
-    const validate = requests.validate(session?.accessToken ?? '');
+    for (const count of counts) started.push(await start(bench, count));
     const perCpuSecond = new Map<number, number[]>();
-    const run = async ({ count, service }: Started): Promise<number> => {
+    const run = async ({ count, service, validate }: Started): Promise<number> => {
       const before = cpuSecondsOfAll(service.pid);
       const result = await bench.load({
         ...{ port: service.port, connections, seconds: bench.quick ? 1.5 : 3, warmUpSeconds: 0 },
@@ -57,9 +51,12 @@ export async function workers(bench: Bench, wants: (name: string) => boolean): P
   }
 }
 
-async function start(bench: Bench, databaseUrl: string, count: number): Promise<Started> {
-  // One issuer, so that each takes the same token for what it is.
-  const settings = { WORKERS: String(count), DB_POOL_SIZE: '4', PUBLIC_URL: 'http://auth.example.org' };
+/** On a database of its own: services that share one are nodes of each other, and beat for each other. */
+async function start(bench: Bench, count: number): Promise<Started> {
+  const databaseUrl = await (await bench.postgres()).createDatabase();
+  // The first start makes keys; what is measured is a service that comes back.
+  await (await startService({ folder: bench.folder, core: undefined, databaseUrl })).stop();
+  const settings = { WORKERS: String(count), DB_POOL_SIZE: '4' };
   const beganMs = performance.now();
   const service = await startService({ folder: bench.folder, core: undefined, databaseUrl, settings });
   while ((await workersThatAnswer(service.port)) < count) {
@@ -68,7 +65,9 @@ async function start(bench: Bench, databaseUrl: string, count: number): Promise<
   }
   const allSeconds = (performance.now() - beganMs) / 1_000;
   await sleep(idleSeconds * 1_000);
-  return { count, service, allSeconds, idleMib: service.residentMib() };
+  const idleMib = service.residentMib();
+  const [session] = await register(bench, service, newPeople(1));
+  return { count, service, allSeconds, idleMib, validate: requests.validate(session?.accessToken ?? '') };
 }
 
 const cpuSecondsOfAll = (primary: number): number => treeOf(primary).reduce((sum, pid) => sum + cpuSecondsOf(pid), 0);
