@@ -151,6 +151,21 @@ describe('gossip', () => {
     assert.deepEqual(ours.told[0], seed);
   });
 
+  test('networks that cannot be listed for a while are told of and looked for again; nobody ends by it', async () => {
+    await using group = await openGroup();
+    const fast = { after: (ms: number, run: () => void) => systemTimers.after(ms / 50, run) };
+    let left = 3;
+    const interfaces = (): readonly string[] => {
+      left -= 1;
+      if (left >= 0) throw new Error('uv_interface_addresses returned EMFILE');
+      return ['127.0.0.1'];
+    };
+    const ours = await group.node(1, { interfaces, timers: fast });
+    await group.node(2, { timers: fast });
+    await until(() => ours.told.length > 0 && ours.states.at(-1)?.startsWith('working') === true);
+    assert.match(ours.states[0] ?? '', /^failing: gossip, 233\.252\.1\.32:\d+: .*EMFILE/);
+  });
+
   test('a network that comes later is joined, one that is not there is told, and the rest works', async () => {
     await using group = await openGroup();
     const fast = { after: (ms: number, run: () => void) => systemTimers.after(ms / 50, run) };

@@ -104,7 +104,17 @@ export function createGossipDiscovery(group: GossipGroup, deps: GossipDeps): Dis
     }
   };
 
+  /** What is thrown on the way (a machine without free descriptors cannot list its networks) costs this round alone. */
   const announce = async (): Promise<void> => {
+    try {
+      await announceOnce();
+    } catch (error) {
+      const reason = error instanceof Error ? error.message : 'unknown';
+      become('failing', `gossip, ${group.address}:${group.port}: ${reason}`);
+    }
+  };
+
+  const announceOnce = async (): Promise<void> => {
     const places = deps.interfaces().slice(0, interfacesMax);
     const problems = [...(await ears.follow(places)), ...(await mouths.follow(places))];
     const self = deps.self();
