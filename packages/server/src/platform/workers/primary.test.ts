@@ -184,6 +184,25 @@ describe('the primary', () => {
     assert.deepEqual(said, ['problem 1: it ended with exit code 1 before it worked']);
   });
 
+  test('a next one that never comes to work is killed when its time is over, and the place can be handed over again', async () => {
+    const { primary, clock, of, said, forked } = world(1, { works: false });
+    const started = primary.start();
+    await turns();
+    of(1).work();
+    await started;
+    const replaced = primary.replace(1);
+    await turns();
+    clock.advance(60_000);
+    assert.equal(await replaced, false);
+    assert.deepEqual([forked[0]?.isOver(), forked[1]?.isOver()], [false, true]);
+    assert.deepEqual(said, ['problem 1: it did not work within 60000 ms and was killed']);
+    const again = primary.replace(1);
+    await turns();
+    of(1).work();
+    assert.equal(await again, true);
+    assert.ok(forked[0]?.isOver() && !forked[2]?.isOver());
+  });
+
   test('the end: all are told at once; one that does not obey is killed when its time is over', async () => {
     const { primary, clock, forked, said } = world(3, { obeys: false });
     await primary.start();

@@ -164,10 +164,24 @@ export function createPrimary(options: PrimaryOptions): Primary {
       },
     ]);
 
+  /** `launch` for a place that is taken: whoever waits for it has no patience of its own. */
+  async function launchInTime(place: Place): Promise<Worker> {
+    const late = new AbortController();
+    const cancel = timers.after(options.startTimeoutMs, () => late.abort());
+    try {
+      return await launch(place, AbortSignal.any([stopping.signal, late.signal]));
+    } catch (error) {
+      if (!late.signal.aborted) throw error;
+      throw new Error(`it did not work within ${options.startTimeoutMs} ms and was killed`, { cause: error });
+    } finally {
+      cancel();
+    }
+  }
+
   /** Meanwhile the old one may have died and its place been filled, or everything been stopped: then the next one goes. */
   async function handOver(place: Place, old: Worker): Promise<boolean> {
     try {
-      const next = await launch(place, stopping.signal);
+      const next = await launchInTime(place);
       const isWanted = !stopping.signal.aborted && place.current === old && !old.isOver;
       if (isWanted) {
         take(place, next);
