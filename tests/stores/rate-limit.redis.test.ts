@@ -143,6 +143,24 @@ describe('rate limits in Redis', () => {
     assert.equal(nodes[0]?.limiter.state, 'shared');
   });
 
+  test('RAT-05 a counter that is no counter of ours is counted here instead: neither refused for good nor unlimited', async () => {
+    const redis = await connect('foreign:');
+    const { limiter, states } = limiterOn(redis, { login: { limit: 4, windowSeconds: 3_600 } }, 2);
+    assert.ok((await limiter.take('login', 'a')).allowed);
+    const key = (await server.command('KEYS', 'foreign:*')).trim();
+    for (const spoil of [
+      ['SET', key, 'x y'],
+      ['DEL', key],
+      ['LPUSH', key, 'x'],
+    ]) {
+      await server.command(...spoil);
+      if (spoil[0] === 'DEL') continue;
+      assert.equal(typeof (await limiter.take('login', 'a')).allowed, 'boolean', spoil.join(' '));
+    }
+    assert.equal((await limiter.take('login', 'a')).allowed, false);
+    assert.deepEqual([states, limiter.state], [['per_node'], 'per_node']);
+  });
+
   test('F-16 a Redis that is full is told of as well, though it is up', async () => {
     const redis = await connect();
     const { limiter } = limiterOn(redis, { login: { limit: 2, windowSeconds: 3_600 } });

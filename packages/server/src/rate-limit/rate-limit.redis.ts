@@ -1,11 +1,11 @@
 /**
  * Counters in Redis, shared by all nodes: one function there, one round trip a decision, on the clock of Redis.
  *
- * When Redis is away, or takes longer than 250 ms, the decision is made in the process: each node then gives what is its share of
- * the limit among the live nodes, so that all together accept at most twice the limit around the moment of the loss. The
- * next decision that Redis makes ends that.
+ * When Redis is away, takes longer than 250 ms, or holds something else where the counter should be, the decision is made in the
+ * process: each node then gives what is its share of the limit among the live nodes, so that all together accept at most twice the
+ * limit around the moment of the loss. The next decision that Redis makes ends that.
  */
-import { digestPart, type Redis, RedisUnavailable, redisFunction } from '../platform/redis/index.ts';
+import { digestPart, type Redis, redisFunction } from '../platform/redis/index.ts';
 import type { Clock } from '../platform/time/index.ts';
 import type { RateLimitResult, RatePolicy } from './policy.rule.ts';
 import type { RateLimiter } from './rate-limit.ts';
@@ -68,13 +68,13 @@ export function createRedisRateLimiter(options: RedisRateLimiterOptions): RedisR
       const policy = known.get(name);
       if (policy === undefined) throw new Error(`no rate limit is named ${name}`);
       const { limit, windowSeconds } = policy;
+      const cell = redis.key('limit', digestPart(`${name}\n${key}`), name);
       try {
-        const cell = redis.key('limit', digestPart(`${name}\n${key}`), name);
         const decision = await redis.run(takeCell, [cell], [limit, windowSeconds, cost], patienceMs);
         decided();
         return { policy: name, ...policy, ...decision };
-      } catch (failure) {
-        if (!(failure instanceof RedisUnavailable)) throw failure;
+      } catch {
+        // Whatever it was: a request is neither refused nor let through for what a shared store does.
         failed();
         // A share of the limit is the limit with every request weighing as many times as there are nodes.
         const weight = Math.min(Math.max(1, options.countedBy()) * cost, limit);
