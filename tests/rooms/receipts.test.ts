@@ -132,6 +132,30 @@ forEachStore('receipts', (makeDatabase) => {
     await a.stop();
   });
 
+  test('where nodes serve while stale, a receipt that cannot ask for the leases counts them until their tokens have expired', async () => {
+    const db = await makeDatabase();
+    let isAway = false;
+    const run: Database['run'] = (what, params) => {
+      return isAway ? Promise.reject(new DatabaseUnavailable('away')) : db.run(what, params);
+    };
+    const flaky = new Proxy(db, {
+      get(target, name) {
+        const value: unknown = name === 'run' ? run : Reflect.get(target, name);
+        return typeof value === 'function' ? value.bind(target) : value;
+      },
+    });
+    const variables = { REVOCATION_WHEN_STALE: 'serve', TOKEN_TTL: '600' };
+    const a = await openRooms(flaky, { name: 'a', rootSecret, variables });
+    const user = await register(a.core);
+    const pending = await a.core.sessions.end(user.user.id, user.session_id, 'logout', origin);
+    isAway = true;
+    const receipt = await a.core.revocation.settle(pending ?? null, user.user.id);
+    isAway = false;
+    assert.equal(receipt.effective_everywhere, false);
+    assert.ok(Date.parse(receipt.effective_by) > Date.now() + 595_000, receipt.effective_by);
+    await a.stop();
+  });
+
   test('ending all other sessions says "everywhere" no sooner than those who ended them just before', async () => {
     const db = await makeDatabase();
     const a = await openRooms(db, { name: 'a', rootSecret, variables: { REVOCATION_ACK_TIMEOUT: '1000' } });

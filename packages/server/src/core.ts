@@ -210,7 +210,11 @@ export function createCore(options: CoreOptions): Core {
     replica: options.node === null ? null : replica,
     barrier,
     beat,
-    leaseMs: maxStalenessMs + leaseMarginMs,
+    // One that serves while stale vouches, past its lease, for the tokens that were issued before.
+    get leaseMs() {
+      const tokensMs = settings.revocationWhenStale === 'serve' ? tokenTtlMaxSeconds * 1_000 : 0;
+      return maxStalenessMs + leaseMarginMs + tokensMs;
+    },
     hint: hints.publish,
     observe: meters.revoked,
     onPropagated: meters.propagated,

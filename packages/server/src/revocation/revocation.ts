@@ -59,7 +59,7 @@ export function createRevocation(deps: {
   readonly barrier: Barrier;
   /** `null` in a process that only writes the ledger (the command line). */
   readonly beat: Pick<Beat, 'cursor' | 'quietUntil' | 'nudge'> | null;
-  /** The longest a node vouches without a beat, and the margin of its lease, milliseconds. */
+  /** The longest a node vouches without a beat, and the margin of its lease, milliseconds; longer where nodes serve while stale. */
   readonly leaseMs: number;
   readonly hint: (pending: Pending) => void;
   readonly observe: (entry: RevocationEntry) => void;
