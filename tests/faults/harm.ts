@@ -1,5 +1,6 @@
 /** Harm that is more than a signal or a cut: a full disk, no connection left, a flood of logins. */
 import { closeSync, openSync, rmSync, writeSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
 import type { TestPostgres } from '../support/postgres.ts';
 import type { Client } from './client.ts';
@@ -24,7 +25,7 @@ export function fillDisk(folder: string): () => void {
 /** Takes every connection that the server has, those of the nodes included. */
 export async function exhaustConnections(
   postgres: TestPostgres,
-): Promise<{ readonly held: number; release(): Promise<void> }> {
+): Promise<{ held(): number; release(): Promise<void> }> {
   const held: pg.Client[] = [];
   const take = async (): Promise<boolean> => {
     const client = new pg.Client({ connectionString: postgres.url, connectionTimeoutMillis: 3_000 });
@@ -40,29 +41,34 @@ export async function exhaustConnections(
   while (await take());
   const [first] = held;
   if (first === undefined) throw new Error('not one connection could be taken');
-  // Those of the nodes end, and somebody else is quicker to take their places.
+  // Those of the nodes end again and again, and somebody else is mostly quicker to take their places.
+  const end = `select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'auth-service'`;
+  let released = false;
   const takeAll = async (): Promise<void> => {
-    for (let turn = 0; turn < 20; turn += 1) await take();
+    while (!released) if (!(await take())) await sleep(10);
   };
-  const ended = first.query(
-    `select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'auth-service'`,
-  );
-  await Promise.all([ended, takeAll(), takeAll(), takeAll()]);
+  const endAll = async (): Promise<void> => {
+    for (; !released; await sleep(200)) await first.query(end);
+  };
+  const busy = Promise.all([endAll(), takeAll(), takeAll(), takeAll()]);
   return {
-    held: held.length,
+    held: () => held.length,
     async release() {
+      released = true;
+      await busy;
       await Promise.all(held.map((client) => client.end()));
     },
   };
 }
 
 export interface Flood {
-  stop(): Promise<{ readonly statuses: ReadonlyMap<number, number> }>;
+  /** Answers by status; those that did not come, by why. */
+  stop(): Promise<ReadonlyMap<string, number>>;
 }
 
 /** Logins that nobody waits for; every second one has a right password. */
 export function floodLogins(clients: readonly Client[], users: readonly User[], perSecond: number): Flood {
-  const statuses = new Map<number, number>();
+  const answers = new Map<string, number>();
   const underWay = new Set<Promise<void>>();
   let sent = 0;
   let due = performance.now();
@@ -76,8 +82,9 @@ export function floodLogins(clients: readonly Client[], users: readonly User[], 
       sent % 2 === 0
         ? { email: user.email, password: user.password }
         : { email: `nobody-${sent}@example.org`, password: 'a wrong password' };
-    const { status } = await client.post('/api/auth/login', body);
-    statuses.set(status, (statuses.get(status) ?? 0) + 1);
+    const { status, code } = await client.post('/api/auth/login', body);
+    const answer = status === 0 ? code : String(status);
+    answers.set(answer, (answers.get(answer) ?? 0) + 1);
   };
   const timer = setInterval(() => {
     for (; due <= performance.now(); due += 1_000 / perSecond) {
@@ -89,7 +96,7 @@ export function floodLogins(clients: readonly Client[], users: readonly User[], 
     async stop() {
       clearInterval(timer);
       await Promise.allSettled(underWay);
-      return { statuses };
+      return answers;
     },
   };
 }
