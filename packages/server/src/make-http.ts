@@ -103,12 +103,14 @@ function makeMachineLimiter({ settings, clock, worker }: Parts): RateLimiter {
     createLocalRateLimiter({ policies, clock, random: systemRandom });
   if (worker === undefined) return limiterOf(rateLimits);
   // What decides when the primary does not: its share, so that all of them together keep about to the limit.
-  const shares = Object.entries(rateLimits).map(
-    ([name, { limit, windowSeconds }]) => [name, { limit: Math.ceil(limit / workers), windowSeconds }] as const,
+  const shares = Object.fromEntries(
+    Object.entries(rateLimits).map(
+      ([name, { limit, windowSeconds }]) => [name, { limit: Math.ceil(limit / workers), windowSeconds }] as const,
+    ),
   );
-  const local = limiterOf(Object.fromEntries(shares));
   return createPrimaryRateLimiter({
-    local,
+    local: limiterOf(shares),
+    shares,
     ask: (body, deadlineMs) => worker.channel.ask(takeTopic, body, deadlineMs),
   });
 }

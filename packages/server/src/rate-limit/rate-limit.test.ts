@@ -4,6 +4,7 @@ import fc from 'fast-check';
 import { createFingerprint } from './fingerprint.ts';
 import { parseRateLimit, type RatePolicy, rateLimitHeaders } from './policy.rule.ts';
 import { rateLimitContract } from './rate-limit.contract.ts';
+import { createPrimaryRateLimiter } from './rate-limit.ipc.ts';
 import { createLocalRateLimiter, type LocalRateLimiter } from './rate-limit.local.ts';
 
 const secret = Buffer.from('0102030405060708', 'hex');
@@ -177,4 +178,16 @@ describe('fingerprints', () => {
     assert.notDeepEqual([...fingerprint(0, 'a')], [...createFingerprint(Buffer.alloc(8))(0, 'a')]);
     assert.notDeepEqual([...fingerprint(0, 'a')], [...fingerprint(0, 'a\0')]);
   });
+});
+
+test('RAT-05 a worker that is left to itself, without its primary, still lets its share pass, whatever a request weighs', async () => {
+  const shares = { login: { limit: 2, windowSeconds: 60 } };
+  const { limiter: local } = limiterOf(shares);
+  const alone = createPrimaryRateLimiter({ local, shares, ask: () => Promise.reject(new Error('no answer')) });
+  // As heavy as when Redis is away and three machines share a limit of five.
+  assert.deepEqual(
+    [(await alone.take('login', 'a', 3)).allowed, (await alone.take('login', 'a', 3)).allowed],
+    [true, false],
+  );
+  assert.ok((await alone.take('login', 'b')).allowed);
 });
