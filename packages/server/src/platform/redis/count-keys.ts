@@ -5,7 +5,6 @@ const sampleMin = 1_000;
 const pageSize = 250;
 
 export async function countKeysOf(client: Single, beginning: string): Promise<number> {
-  const total = client.dbsize();
   let cursor = '0';
   let seen = 0;
   let matching = 0;
@@ -16,5 +15,5 @@ export async function countKeysOf(client: Single, beginning: string): Promise<nu
     cursor = next;
   } while (cursor !== '0' && seen < sampleMin);
   // The place of a key in the table is as good as random.
-  return cursor === '0' ? matching : Math.round(((await total) * matching) / seen);
+  return cursor === '0' ? matching : Math.round(((await client.dbsize()) * matching) / seen);
 }
