@@ -42,7 +42,7 @@ export async function exhaustConnections(
   const [first] = held;
   if (first === undefined) throw new Error('not one connection could be taken');
   // Those of the nodes end again and again, and somebody else is mostly quicker to take their places.
-  const end = `select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'auth-service'`;
+  const end = `select pg_terminate_backend(pid) from pg_stat_activity where datname like 'test\\_%'`;
   let released = false;
   const takeAll = async (): Promise<void> => {
     while (!released) if (!(await take())) await sleep(10);
