@@ -85,8 +85,8 @@ const refused: readonly (readonly [variable: string, value: string])[] = [
   ['DATABASE_URL', 'not a url'],
   ['DB_POOL_SIZE', '0'],
   ['REDIS_URL', 'http://localhost:6379'],
-  ['SESSION_STORE', 'redis'],
-  ['WORKERS', '4'],
+  ['SESSION_STORE', 'memory'],
+  ['WORKERS', 'many'],
   ['SMTP_URL', 'smtp://localhost'],
 ];
 
@@ -126,6 +126,8 @@ const contradictions: readonly (readonly [env: Env, variable: string])[] = [
   [{ JWT_SECRET_PREVIOUS: randomSecret(), JWT_SECRET: undefined }, 'JWT_SECRET_PREVIOUS'],
   [{ ENABLE_CLUSTERING: 'true', CLUSTER_SECRET: randomSecret(), PUBLIC_URL: 'https://a.example' }, 'ENABLE_CLUSTERING'],
   [{ ENABLE_CLUSTERING: 'true', DATABASE_URL: 'postgres://a:b@127.0.0.1/c' }, 'CLUSTER_SECRET'],
+  [{ SESSION_STORE: 'redis' }, 'SESSION_STORE'],
+  [{ WORKERS: '2' }, 'WORKERS'],
 ];
 
 for (const [env, variable] of contradictions) {
