@@ -132,8 +132,8 @@ onEachStore('accounts', (service) => {
       const answer = await post({ user: { email, password: newPassword() } });
       assertProblem(answer, 422, 'validation_failed');
       assert.deepEqual(
-        errorsOf(answer).map((error) => error.pointer),
-        ['/user/email'],
+        errorsOf(answer).map(({ pointer, code }) => `${pointer} ${code}`),
+        ['/user/email invalid'],
         JSON.stringify(email),
       );
       assertProblem(await login(service(), { email, password: newPassword() }), 401, 'invalid_credentials');

@@ -7,7 +7,7 @@ import { test } from 'node:test';
 import { createLog } from '../../packages/server/src/platform/log/index.ts';
 import { createService, type Service } from '../../packages/server/src/service.ts';
 import { loadSettings } from '../../packages/server/src/settings.ts';
-import { createApi, tokensOf } from '../support/http.ts';
+import { assertProblem, createApi, tokensOf } from '../support/http.ts';
 import { makeFolder, testEnv, until } from '../support/service.ts';
 import { createSecrets } from './support/secrets.ts';
 import {
@@ -167,6 +167,20 @@ onEachStore('operations', (service) => {
     );
     for (const guarded of ['get /api/auth/me', 'post /api/auth/logout', 'get /metrics'])
       assert.ok(!open.includes(guarded), guarded);
+  });
+
+  test('AZ-01 whoever sends no token is told so first by each guarded route, whatever else is missing or malformed', async () => {
+    const { api } = service();
+    const guarded = Object.entries((await api.document()).paths).flatMap(([path, operations]) =>
+      Object.entries(operations)
+        .filter(([, operation]) => operation.security?.length !== 0 && path.startsWith('/api/'))
+        .map(([method]) => [method.toUpperCase(), path.replaceAll(/\{\w+\}/g, 'x')] as const),
+    );
+    assert.ok(guarded.length >= 9, String(guarded.length));
+    for (const [method, path] of guarded) {
+      assertProblem(await api.send(method, path), 401, 'missing_token');
+      if (method !== 'GET') assertProblem(await api.send(method, path, undefined, { raw: '{' }), 401, 'missing_token');
+    }
   });
 
   test('the reference page needs nothing from elsewhere and runs no script', async () => {

@@ -43,7 +43,7 @@ export function createRegister(deps: RegisterDeps): Register {
     const address = canonicalEmail(command.email);
     const errors: FieldError[] = [];
     if (!address.ok)
-      errors.push({ pointer: '/user/email', code: 'email_invalid', detail: describeEmailProblem(address.problem) });
+      errors.push({ pointer: '/user/email', code: 'invalid', detail: describeEmailProblem(address.problem) });
     for (const problem of checkPassword(command.password, {
       minLength: deps.passwordMinLength,
       email: address.ok ? address.email : undefined,

@@ -48,7 +48,7 @@ describe('what happens to a request', () => {
     }
   });
 
-  test('the limit is taken before the body is looked at, and 401 and 403 are decided before fields', async () => {
+  test('the limit is taken before the body is looked at, and 401 and 403 are decided before it and its fields', async () => {
     const steps = async (headers: Record<string, string>, body: string) => {
       server.steps.length = 0;
       const type = { 'content-type': 'application/json' };
@@ -58,10 +58,18 @@ describe('what happens to a request', () => {
     assert.equal(await steps({}, '{"bad":1}'), 'limit authenticate 401');
     assert.equal(await steps({ authorization: 'Bearer weak' }, '{"bad":1}'), 'limit authenticate 403');
     assert.equal(await steps(good, '{"bad":1}'), 'limit authenticate 422');
-    assert.equal(await steps(good, '{"bad":'), 'limit 400');
+    assert.equal(await steps({}, '{"bad":'), 'limit authenticate 401');
+    assert.equal(await steps({ 'content-type': 'text/plain' }, 'bad'), 'limit authenticate 401');
+    assert.equal(await steps({ authorization: 'Bearer weak' }, '{"bad":'), 'limit authenticate 403');
+    assert.equal(await steps(good, '{"bad":'), 'limit authenticate 400');
     blocked = true;
     assert.equal(await steps(good, '{"bad":'), 'limit 429');
     blocked = false;
+  });
+
+  test('AZ-01 a path that can name nothing is 404 to those who may ask, and 401 to all others', async () => {
+    await refused('/api/things/x', { method: 'DELETE' }, 401, 'missing_token');
+    await refused('/api/things/x', { method: 'DELETE', headers: good }, 404, 'not_found');
   });
 
   test('a limit that is reached is 429 with when to come back, and the policy is told before that too', async () => {

@@ -2,10 +2,12 @@
  * What happens to a request, in this order, which is itself a guarantee:
  *
  *   the form of the request → route (404), method (405) → rate limit (429), before a byte of the body is read →
- *   body: type (415), size (413), JSON (400) → who calls (401), may they (403) → fields (422) → the route's own code
+ *   who calls (401), may they (403), asked once the body is here → form of the path's parameters (404) →
+ *   body: type (415), size (413), JSON (400) → fields (422) → the route's own code
  *
- * So a limit is taken before any expensive step, a caller without rights learns nothing of fields, and no answer but the
- * route's own has seen its data. A failure becomes 500 (503 where the store is away) with nothing of its text.
+ * So a limit is taken before any expensive step, a caller without rights learns nothing of parameters, bodies and fields,
+ * whoever sends a body slowly is judged by what holds at its end, and no answer but the route's own has seen its data. A
+ * failure becomes 500 (503 where the store is away) with nothing of its text.
  */
 import type { IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
@@ -55,7 +57,6 @@ export function createPipeline(options: HttpOptions, wire: Wire): Pipeline {
     exchange.route = entry.path;
     const compiled = entry.byMethod.get(request.method ?? '');
     if (compiled === undefined) return otherMethod(exchange, entry);
-    if (compiled.checkParams?.(params) !== undefined) return refusal('not_found');
     const { definition } = compiled;
 
     const client = wire.client(exchange);
@@ -64,7 +65,7 @@ export function createPipeline(options: HttpOptions, wire: Wire): Pipeline {
       if (limited !== undefined) return limited;
     }
     const body = await receiveBody(exchange, compiled);
-    if (body === undefined || body.kind === 'refused') return body;
+    if (body === undefined) return undefined;
 
     const context: RequestContext = {
       method: definition.method,
@@ -82,6 +83,8 @@ export function createPipeline(options: HttpOptions, wire: Wire): Pipeline {
       if (outcome.kind === 'refused') return outcome;
       auth = outcome.auth;
     }
+    if (compiled.checkParams?.(params) !== undefined) return refusal('not_found');
+    if (body.kind === 'refused') return body;
     const query = compiled.readQuery?.(queryAt === -1 ? '' : url.slice(queryAt + 1));
     const invalid = invalidFields(compiled, body.value, query);
     if (invalid !== undefined) return invalid;
