@@ -247,6 +247,10 @@ onEachStore('command line', (service) => {
       assert.equal(plain.code, 0);
       assert.notEqual(plain.stdout.trim(), '');
     }
+    const doctor = JSON.parse((await cli('doctor', '--json')).stdout) as { findings: readonly { check: string }[] };
+    const checks = doctor.findings.map(({ check }) => check);
+    for (const check of ['configuration', 'database', 'redis', 'clock'])
+      assert.ok(checks.includes(check), `${check}: ${checks.join()}`);
     const openapi = await cli('openapi');
     const served = await service().api.document();
     assert.deepEqual(Object.keys((JSON.parse(openapi.stdout) as typeof served).paths), Object.keys(served.paths));

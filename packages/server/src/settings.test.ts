@@ -387,7 +387,16 @@ describe('what this version does not have', () => {
       CLUSTER_STRATEGY: 'postgres',
       REDIS_PREFIX: 'x:',
     });
-    settingsOf({ CLUSTER_SECRET: secret, CLUSTER_PORT: '0', EMAIL_VERIFICATION: 'required' });
+    settingsOf({ CLUSTER_SECRET: secret, CLUSTER_PORT: '0' });
+  });
+
+  test('addresses that must be verified are told to get no mail yet, and who verifies them', () => {
+    const warned = (environment: Environment) => {
+      const result = load(environment);
+      return result.ok ? result.warnings.map(({ variable, mend }) => `${variable}: ${mend}`) : assert.fail();
+    };
+    assert.deepEqual(warned({}), []);
+    assert.match(warned({ EMAIL_VERIFICATION: 'required' }).join(), /^EMAIL_VERIFICATION: .*users verify/);
   });
 });
 

@@ -26,6 +26,7 @@ import {
   clusterWarnings,
   workersProblems,
 } from './settings-cluster.ts';
+import { mailWarnings } from './settings-mail.ts';
 import { hasRedis, type RedisSettings, redisOf, redisProblems } from './settings-redis.ts';
 import { settingsPrefixes, settingsTable } from './settings-table.ts';
 
@@ -51,7 +52,6 @@ export type DatabaseSettings =
 export interface Settings {
   readonly environment: 'production' | 'development' | 'test';
   readonly nodeName: string;
-
   readonly host: string;
   readonly port: number;
   readonly publicUrl: string;
@@ -180,7 +180,7 @@ export function loadSettings(
     ok: true,
     settings,
     effective: effectiveSettings(settingsTable, resolved, sources),
-    warnings: [...read.warnings, ...clusterWarnings(values, around)],
+    warnings: [...read.warnings, ...clusterWarnings(values, around), ...mailWarnings(values)],
   };
 }
 
