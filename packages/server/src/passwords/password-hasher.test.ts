@@ -142,6 +142,16 @@ describe('the hashing threads', () => {
     assert.equal(hasher.queued(), 0);
   });
 
+  test('DOS-04 where hashes take long, as on a machine that others use, fewer wait than the queue has room for', async () => {
+    let seconds = 0;
+    // The clock runs two seconds between the begin and the end of the first hash.
+    const slow = hasherOf({ workers: 1, queueLimit: 100, clock: { monotonicMs: () => seconds++ * 2_000 } });
+    await hashed(slow, 'first');
+    const results = await Promise.all(Array.from({ length: 10 }, () => slow.hash('another')));
+    const kinds = results.map(({ kind }) => kind);
+    assert.deepEqual([kinds.filter((kind) => kind === 'hashed').length, kinds.indexOf('overloaded')], [4, 4]);
+  });
+
   test('hashing leaves the event loop free', async () => {
     const hasher = hasherOf({ bcryptCost: 8 });
     let turns = 0;

@@ -1,7 +1,8 @@
 /**
  * As many hashing threads as cores behind one bounded queue, first come, first served.
  *
- * - A full queue is answered at once; a job that was taken is answered, whatever happens to the thread that has it: it is
+ * - A full queue is answered at once, and so is one that would take too long, going by how long jobs took lately: on a machine
+ *   whose cores others have, fewer wait; a job that was taken is answered, whatever happens to the thread that has it: it is
  *   tried on another one once, and fails when that one dies too.
  * - Threads start with the first job that needs them and end after a while without work, so that an idle service is small.
  * - A thread that dies is replaced. After deaths in a row the replacement waits, longer each time, up to five seconds.
@@ -62,11 +63,17 @@ interface Thread {
 const resourceLimits = { maxOldGenerationSizeMb: 16, maxYoungGenerationSizeMb: 1, stackSizeMb: 1, codeRangeSizeMb: 4 };
 const deathsPerTaskMax = 2;
 const respawnDelayMsMax = 5000;
+/** Nobody waits longer than this before it begins, as far as can be foretold. */
+const waitMsMax = 4_000;
+/** What the latest job counts for in how long jobs take. */
+const latestWeight = 0.2;
 
 export function createWorkerPool(options: PoolOptions): WorkerPool {
   const threads = new Set<Thread>();
   const waiting: Task[] = [];
   let deaths = 0;
+  /** How long a job takes, lately. */
+  let jobMs = 0;
   let deathsInARow = 0;
   let respawnTimer: NodeJS.Timeout | undefined;
   let stopping = false;
@@ -74,7 +81,7 @@ export function createWorkerPool(options: PoolOptions): WorkerPool {
 
   function run(job: HashJob): Promise<PoolResult> {
     const thread = stopping ? undefined : freeThread();
-    if (thread === undefined && (stopping || waiting.length >= options.queueLimit)) {
+    if (thread === undefined && (stopping || isFull())) {
       return Promise.resolve({ kind: 'overloaded' });
     }
     return new Promise((resolve, reject) => {
@@ -82,6 +89,11 @@ export function createWorkerPool(options: PoolOptions): WorkerPool {
       if (thread === undefined) waiting.push(task);
       else give(thread, task);
     });
+  }
+
+  function isFull(): boolean {
+    const waitMs = (waiting.length * jobMs) / options.workers;
+    return waiting.length >= options.queueLimit || waitMs > waitMsMax;
   }
 
   function freeThread(): Thread | undefined {
@@ -124,7 +136,11 @@ export function createWorkerPool(options: PoolOptions): WorkerPool {
     const task = thread.task;
     thread.task = undefined;
     deathsInARow = 0;
-    if (task !== undefined) options.observe((options.clock.monotonicMs() - task.startedMs) / 1000);
+    if (task !== undefined) {
+      const tookMs = options.clock.monotonicMs() - task.startedMs;
+      jobMs = jobMs === 0 ? tookMs : jobMs + latestWeight * (tookMs - jobMs);
+      options.observe(tookMs / 1000);
+    }
     const next = waiting.shift();
     if (next !== undefined) give(thread, next);
     else rest(thread);
