@@ -5,6 +5,7 @@ import { type Answer, assertProblem, meOf, receiptOf, sessionsOf, tokensOf } fro
 import { startRedis, type TestRedis } from '../support/redis.ts';
 import { type RunningService, startService, until } from '../support/service.ts';
 import {
+  type Account,
   assertQuiet,
   login,
   logout,
@@ -21,6 +22,11 @@ const list = (service: RunningService, token: string): Promise<Answer> =>
   service.api.get('/api/auth/sessions', { token });
 const revokeAll = (service: RunningService, token: string, body?: unknown): Promise<Answer> =>
   service.api.post('/api/auth/revoke-all-tokens', body, { token });
+
+const changePassword = (service: RunningService, { tokens, password }: Account): Promise<Answer> => {
+  const change = { current_password: password, new_password: newPassword() };
+  return service.api.post('/api/auth/change-password', change, { token: tokens.access_token });
+};
 
 /** How long an answer may take: the deadline, and what a shared machine adds. */
 const answeredWithinMs = 2_000;
@@ -65,7 +71,9 @@ describe('sessions in Redis', () => {
   ] as const) {
     test(`${how}: validation and what ends sessions work, the rest is 503 in time, nobody is logged out`, async () => {
       const [account, gone, all] = [await register(service), await register(service), await register(service)];
-      const second = tokensOf(await login(service, all));
+      const [second, third] = [tokensOf(await login(service, all)), tokensOf(await login(service, all))];
+      const changed = await register(service);
+      const before = tokensOf(await login(service, changed));
       await away();
       const { access_token: token, refresh_token: refreshToken } = account.tokens;
       const user = { email: newEmail(), password: newPassword() };
@@ -74,11 +82,19 @@ describe('sessions in Redis', () => {
       await assertAway(() => service.api.post('/api/auth/register', { user }));
       await assertAway(() => me(service, token));
       await assertAway(() => list(service, token));
-      await assertAway(() => revokeAll(service, token, { except_current: true }));
-      assert.equal(await worth(service, token), 'valid');
-      assert.equal(receiptOf(await logout(service, gone.tokens.access_token)).effective_everywhere, true);
-      assert.equal(receiptOf(await revokeAll(service, all.tokens.access_token)).effective_everywhere, true);
-      for (const { access_token: dead } of [gone.tokens, all.tokens, second]) {
+      const own = { token: all.tokens.access_token };
+      for (const [counted, answer] of [
+        [undefined, await logout(service, gone.tokens.access_token)],
+        [undefined, await service.api.delete(`/api/auth/sessions/${second.session_id}`, own)],
+        [1, await revokeAll(service, own.token, { except_current: true })],
+        [1, await revokeAll(service, own.token)],
+        [1, await changePassword(service, changed)],
+      ] as const) {
+        const receipt = receiptOf(answer);
+        assert.deepEqual([receipt.effective_everywhere, receipt.revoked_sessions], [true, counted]);
+      }
+      for (const live of [token, changed.tokens.access_token]) assert.equal(await worth(service, live), 'valid');
+      for (const { access_token: dead } of [gone.tokens, all.tokens, second, third, before]) {
         assert.equal(await worth(service, dead), 'revoked');
       }
       const health = await service.api.get('/health');
@@ -89,7 +105,7 @@ describe('sessions in Redis', () => {
       const next = tokensOf(await refresh(service, refreshToken));
       assert.equal(next.session_id, account.tokens.session_id);
       meOf(await me(service, next.access_token));
-      for (const { refresh_token: dead } of [gone.tokens, all.tokens, second]) {
+      for (const { refresh_token: dead } of [gone.tokens, all.tokens, second, third, before]) {
         assertProblem(await refresh(service, dead), 401, 'invalid_refresh_token');
       }
       const fresh = tokensOf(await login(service, all));
@@ -122,6 +138,21 @@ describe('sessions in Redis', () => {
     assert.equal(receiptOf(await logout(service, token)).effective_everywhere, true);
     assert.equal(await worth(service, token), 'revoked');
     tokensOf(await refresh(service, tokensOf(await login(service, account)).refresh_token));
+  });
+
+  test('REV-02, REV-05 wiped: all sessions but one, or those before a new password, end though Redis has lost them', async () => {
+    const [kept, changed] = [await register(service), await register(service)];
+    const others = [tokensOf(await login(service, kept)), tokensOf(await login(service, changed))];
+    await redis.command('FLUSHALL');
+    for (const answer of [
+      await revokeAll(service, kept.tokens.access_token, { except_current: true }),
+      await changePassword(service, changed),
+    ]) {
+      const receipt = receiptOf(answer);
+      assert.deepEqual([receipt.effective_everywhere, receipt.revoked_sessions], [true, 1]);
+    }
+    for (const { access_token: dead } of others) assert.equal(await worth(service, dead), 'revoked');
+    for (const { tokens } of [kept, changed]) assert.equal(await worth(service, tokens.access_token), 'valid');
   });
 
   test('REF-01 no token is in Redis, and the command line ends sessions there', async () => {

@@ -70,6 +70,7 @@ describe('sessions in Redis', () => {
     }
     await until('what was brought back is dropped', async () => (await server.command('EXISTS', ...keys)) === '0');
     await bringBack();
+    for (const owner of [user, all]) assert.deepEqual(await endAll(owner, null), [], 'none is ended twice');
     assert.equal(await store.replay(600), 1);
     assert.equal(await server.command('EXISTS', keys[0] ?? ''), '0');
   });
@@ -86,22 +87,48 @@ describe('sessions in Redis', () => {
     assert.equal((await rotate(user, next.id, 0)).kind, 'won');
   });
 
+  test('REV-02 what either knows is ended with the rest: sessions that Redis has lost, and those that only Redis has', async () => {
+    const [server, db] = [await fresh(), await databases.make()];
+    const { newUser, begin, endAll, rotate, redis } = await opened(server, db, { deadlineMs: 5_000 });
+    for (const keepsOne of [true, false]) {
+      const user = await newUser();
+      const ids = [await begin(user), await begin(user), await begin(user)].map(({ id }) => id);
+      const [kept = '', lost = '', only = ''] = ids;
+      await server.command('DEL', redis.key('session', user, lost));
+      await db.run({ name: 'test_forget_begun', text: 'delete from begun_sessions where id = $1' }, [only]);
+      const keep = keepsOne ? kept : null;
+      const ended = ids.filter((id) => id !== keep).toSorted();
+      assert.deepEqual(await endAll(user, keep), ended);
+      assert.deepEqual(await endAll(user, keep), []);
+      assert.equal((await rotate(user, kept, 0)).kind, keepsOne ? 'won' : 'gone');
+      assert.deepEqual(await rotate(user, only, 0), { kind: 'gone' });
+      const [row] = await db.run<[string], { ids: readonly string[] }>(
+        { name: 'test_begun', text: 'select array(select id::text from begun_sessions where user_id = $1) as ids' },
+        [user],
+      );
+      assert.deepEqual(row?.ids, keepsOne ? [kept] : [], 'the rows of what has ended are gone');
+    }
+  });
+
   test('F-08 Redis frozen: what ends sessions works, everything else throws in time, and what ended stays so', async () => {
     const [server, db] = [await fresh(), await databases.make()];
     const { newUser, begin, rotate, end, endAll, store } = await opened(server, db);
     const [user, all] = [await newUser(), await newUser()];
     const [ended, lives] = [await begin(user), await begin(user)];
+    const [byName, byAll] = [await begin(user), await begin(user)];
     const others = [await begin(all), await begin(all)];
+    const begun = [ended, lives, byName, byAll].map(({ id }) => id);
     server.pause();
     assert.equal(await end(user, ended.id, true), ended.id);
-    assert.deepEqual(await endAll(all, null), []);
+    assert.equal(await end(user, byName.id, false), byName.id);
+    assert.deepEqual(await endAll(user, lives.id), [byAll.id]);
+    assert.deepEqual(await endAll(all, null), others.map(({ id }) => id).toSorted());
     const tries = [
       () => rotate(user, lives.id, 0),
       () => begin(user),
       () => store.find(user, lives.id),
       () => store.listByUser(user, 10),
-      () => end(user, lives.id, false),
-      () => endAll(user, lives.id),
+      () => end(user, ended.id, false),
     ];
     for (const attempt of tries) {
       const began = performance.now();
@@ -112,9 +139,12 @@ describe('sessions in Redis', () => {
     server.resume();
     await until('Redis is back', async () => (await rotate(user, lives.id, 0).catch(() => undefined)) !== undefined);
     assert.equal((await rotate(user, lives.id, 1)).kind, 'won');
-    assert.deepEqual(await rotate(user, ended.id, 0), { kind: 'gone' });
+    for (const { id } of [ended, byName, byAll]) assert.deepEqual(await rotate(user, id, 0), { kind: 'gone' });
     for (const { id } of others) assert.deepEqual(await rotate(all, id, 0), { kind: 'gone' });
-    assert.ok((await store.listByUser(user, 10)).every(({ id }) => id !== ended.id));
+    assert.deepEqual(
+      (await store.listByUser(user, 10)).map(({ id }) => id).filter((id) => begun.includes(id)),
+      [lives.id],
+    );
     assert.deepEqual(await store.listByUser(all, 10), []);
   });
 

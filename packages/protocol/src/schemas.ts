@@ -87,7 +87,7 @@ export const ReceiptWithSessionsSchema = Type.Object(
   {
     ...receiptMembers,
     revoked_sessions: Type.Integer({
-      description: 'How many sessions were ended; 0 when they could not be counted, and have ended all the same',
+      description: 'How many sessions were ended',
     }),
   },
   { title: 'RevocationReceiptWithSessions', additionalProperties: false },

@@ -371,11 +371,13 @@ export function sessionStoreContract(make: (limits: SessionLimits) => Promise<St
     const { id } = await begin(user);
     await db.transaction((tx) => store.revoke(tx, user, id, { named: true }));
     await sleep(1_100);
-    const age = `update ended_sessions set expires_at = now() - interval '1 second' where user_id = $1`;
-    await db.run({ name: 'contract_age', text: age }, [user]);
+    for (const table of ['ended_sessions', 'begun_sessions']) {
+      const age = `update ${table} set expires_at = now() - interval '1 second' where user_id = $1`;
+      await db.run({ name: `contract_age_${table}`, text: age }, [user]);
+    }
     await store.sweepExpired(db);
     assert.deepEqual(await store.listByUser(user, 10), []);
-    const tables = ['sessions', 'ended_sessions'];
+    const tables = ['sessions', 'ended_sessions', 'begun_sessions'];
     const left = tables.map((table) => `(select count(*) from ${table} where user_id = $1)`).join(' + ');
     const [row] = await db.run<[string], { count: number }>(
       { name: 'contract_left', text: `select ${left} as count` },

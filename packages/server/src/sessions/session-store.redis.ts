@@ -5,13 +5,19 @@
  *
  * - `create` and `rotateRefresh` resolve when a replica has it, where the master has one. A rotation that no replica took in time
  *   is taken back and throws: the same token works again.
- * - To end sessions Redis is not needed, but where it alone knows them: `revoke` of one that no token names, and all but one.
+ * - To end sessions Redis is not needed: the database knows which have begun.
  * - Redis away: `RedisUnavailable`, within its deadline.
  */
 import type { Database, Queryable } from '../platform/database/index.ts';
 import { type Redis, type RedisKey, RedisUnavailable } from '../platform/redis/index.ts';
 import type { Clock } from '../platform/time/index.ts';
 import { createBatches } from './batches.ts';
+import {
+  deleteBegunSessions,
+  deleteBegunSessionsOfUser,
+  deleteExpiredBegun,
+  insertBegunSession,
+} from './begun-sessions.sql.ts';
 import {
   deleteExpiredEnds,
   findEndedOfUser,
@@ -79,6 +85,7 @@ export function createRedisSessionStore(deps: {
     session: NewStoredSession,
   ): Promise<{ session: IssuedSession; overLimit: readonly EndedSession[] }> {
     const { id, userId, amr, acr } = session;
+    await insertBegunSession(tx, userId, id, limits.maxAgeSeconds);
     const { value, isEnough } = await redis.runDurably(
       createFunction,
       keysOf(userId, id),
@@ -86,15 +93,11 @@ export function createRedisSessionStore(deps: {
       replicated,
     );
     if (!isEnough) throw notReplicated();
-    const news =
-      value.over.length === 0
-        ? new Set<string>()
-        : await insertEndedSessions(
-            tx,
-            userId,
-            value.over.map((one) => one.id),
-            keptSeconds,
-          );
+    const news = await endThese(
+      tx,
+      userId,
+      value.over.map((one) => one.id),
+    );
     // What had ended before and is still there goes with the rest.
     const before = value.over.filter((one) => !news.has(one.id)).map((one) => one.id);
     if (before.length > 0) void forget(userId, before);
@@ -144,7 +147,12 @@ export function createRedisSessionStore(deps: {
   }
 
   /** Those of them that the database does not know to have ended. */
-  async function live(on: Queryable, userId: string, found: readonly StoredThere[]): Promise<readonly StoredThere[]> {
+  async function live(
+    on: Queryable,
+    userId: string,
+    found: readonly StoredThere[],
+    epochsBack = 0,
+  ): Promise<readonly StoredThere[]> {
     if (found.length === 0) return found;
     const known = await findEndedOfUser(
       on,
@@ -153,33 +161,57 @@ export function createRedisSessionStore(deps: {
     );
     if (known === undefined) return [];
     const ended = new Set(known.ended);
-    const goesOn = ({ id, epoch }: StoredThere): boolean => epoch >= known.sessions_epoch && !ended.has(id);
+    const goesOn = ({ id, epoch }: StoredThere): boolean =>
+      epoch >= known.sessions_epoch - epochsBack && !ended.has(id);
     return found.filter(goesOn);
   }
 
-  async function end(tx: Queryable, userId: string, id: string, ageMs: number): Promise<EndedSession | undefined> {
-    const news = await insertEndedSessions(tx, userId, [id], keptSeconds);
+  /** Answers those that had not ended before. The row of a session goes first, here as everywhere: so none waits in a circle. */
+  async function endThese(tx: Queryable, userId: string, ids: readonly string[]): Promise<ReadonlySet<string>> {
+    if (ids.length === 0) return new Set();
+    await deleteBegunSessions(tx, userId, ids);
+    return insertEndedSessions(tx, userId, ids, keptSeconds);
+  }
+
+  async function end(
+    tx: Queryable,
+    userId: string,
+    id: string,
+    ageMs = ageMsOf(id),
+  ): Promise<EndedSession | undefined> {
+    const news = await endThese(tx, userId, [id]);
     return news.has(id) ? endedOf(userId, id, ageMs) : undefined;
   }
 
+  async function revoke(tx: Queryable, userId: string, id: string, named: boolean): Promise<EndedSession | undefined> {
+    if (named) return end(tx, userId, id);
+    const [begun] = await deleteBegunSessions(tx, userId, [id]);
+    if (begun !== undefined) return end(tx, userId, id);
+    const found = await redis.run(findFunction, [keyOf(userId, id)], [id]);
+    const [session] = found === null ? [] : await live(tx, userId, [found]);
+    return session === undefined ? undefined : end(tx, userId, id, session.ageMs);
+  }
+
   async function revokeAllByUser(tx: Queryable, userId: string, keep: string | null): Promise<readonly EndedSession[]> {
+    const begun = await deleteBegunSessionsOfUser(tx, userId, keep);
+    const ids = [...new Set([...begun, ...(await listThere(tx, userId, keep))])];
+    // Where none is kept the epoch ends them all, seen or not.
+    const news = keep === null ? new Set(ids) : await endThese(tx, userId, ids);
+    return ids.filter((id) => news.has(id)).map((id) => endedOf(userId, id, ageMsOf(id)));
+  }
+
+  /** What only Redis knows, as after a restore of the database; while it is away nothing more is known than the rows. */
+  async function listThere(tx: Queryable, userId: string, keep: string | null): Promise<readonly string[]> {
     let found: readonly StoredThere[];
     try {
       found = await redis.run(listFunction, keysOf(userId, firstId), [Number.MAX_SAFE_INTEGER]);
     } catch (error) {
-      // The epoch ends them all, seen or not. To keep one the others must be known by name.
-      if (keep === null && error instanceof RedisUnavailable) return [];
+      if (error instanceof RedisUnavailable) return [];
       throw error;
     }
-    const others = found.filter(({ id }) => id !== keep);
-    if (keep === null) return others.map(({ id, ageMs }) => endedOf(userId, id, ageMs));
-    const news = await insertEndedSessions(
-      tx,
-      userId,
-      others.map(({ id }) => id),
-      keptSeconds,
-    );
-    return others.filter(({ id }) => news.has(id)).map(({ id, ageMs }) => endedOf(userId, id, ageMs));
+    // This transaction has raised the epoch by one where none is kept.
+    const alive = await live(tx, userId, found, keep === null ? 1 : 0);
+    return alive.map(({ id }) => id).filter((id) => id !== keep);
   }
 
   async function forget(userId: string, ids: readonly string[]): Promise<void> {
@@ -215,15 +247,10 @@ export function createRedisSessionStore(deps: {
 
     listByUser,
 
-    async revoke(tx, userId, id, { named }) {
-      if (named) return end(tx, userId, id, ageMsOf(id));
-      const found = await redis.run(findFunction, [keyOf(userId, id)], [id]);
-      const [session] = found === null ? [] : await live(tx, userId, [found]);
-      return session === undefined ? undefined : end(tx, userId, id, session.ageMs);
-    },
+    revoke: (tx, userId, id, { named }) => revoke(tx, userId, id, named),
 
     // Its counter was seen to be ahead, and a counter never goes back past a token that was answered.
-    revokeReused: (tx, userId, id) => end(tx, userId, id, ageMsOf(id)),
+    revokeReused: (tx, userId, id) => end(tx, userId, id),
     revokeAllByUser,
     forget,
 
@@ -236,6 +263,7 @@ export function createRedisSessionStore(deps: {
 
     async sweepExpired(on) {
       while ((await deleteExpiredEnds(on, batchMax)) === batchMax);
+      while ((await deleteExpiredBegun(on, batchMax)) === batchMax);
       // A fail-over within a Cluster is nobody's absence: it shows in nothing but a session that is back.
       await replay(replayedSeconds);
       return [];

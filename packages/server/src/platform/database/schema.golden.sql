@@ -14,6 +14,9 @@ audit_seals.seq bigint not null
 audit_seals.event_id uuid not null
 audit_seals.prev_hash text not null
 audit_seals.hash text not null
+begun_sessions.id uuid not null
+begun_sessions.user_id uuid not null
+begun_sessions.expires_at timestamp with time zone not null
 cluster_nodes.incarnation uuid not null
 cluster_nodes.name text not null
 cluster_nodes.address text
@@ -110,6 +113,8 @@ audit_events constraint audit_events_pkey PRIMARY KEY (id)
 audit_pending constraint audit_pending_pkey PRIMARY KEY (event_id)
 audit_seals constraint audit_seals_event_id_key UNIQUE (event_id)
 audit_seals constraint audit_seals_pkey PRIMARY KEY (seq)
+begun_sessions constraint begun_sessions_pkey PRIMARY KEY (id)
+begun_sessions constraint begun_sessions_user_id_fkey FOREIGN KEY (user_id) REFERENCES users(id) ON DELETE CASCADE
 cluster_nodes constraint cluster_nodes_pkey PRIMARY KEY (incarnation)
 ended_sessions constraint ended_sessions_pkey PRIMARY KEY (id)
 lockouts constraint lockouts_pkey PRIMARY KEY (key)
@@ -132,6 +137,9 @@ CREATE UNIQUE INDEX audit_events_pkey ON public.audit_events USING btree (id)
 CREATE UNIQUE INDEX audit_pending_pkey ON public.audit_pending USING btree (event_id)
 CREATE UNIQUE INDEX audit_seals_event_id_key ON public.audit_seals USING btree (event_id)
 CREATE UNIQUE INDEX audit_seals_pkey ON public.audit_seals USING btree (seq)
+CREATE INDEX begun_sessions_expires_at ON public.begun_sessions USING btree (expires_at)
+CREATE UNIQUE INDEX begun_sessions_pkey ON public.begun_sessions USING btree (id)
+CREATE INDEX begun_sessions_user ON public.begun_sessions USING btree (user_id)
 CREATE UNIQUE INDEX cluster_nodes_pkey ON public.cluster_nodes USING btree (incarnation)
 CREATE INDEX ended_sessions_ended_at ON public.ended_sessions USING btree (ended_at)
 CREATE INDEX ended_sessions_expires_at ON public.ended_sessions USING btree (expires_at)
