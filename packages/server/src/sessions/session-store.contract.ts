@@ -265,6 +265,21 @@ export function sessionStoreContract(make: (limits: SessionLimits) => Promise<St
     );
   });
 
+  test('a session that is ended from all sides at once is ended once, and nobody waits in a circle', async () => {
+    const { begin, newUser, rotate, end, endAll } = await open();
+    const user = await newUser();
+    for (let turn = 0; turn < 5; turn += 1) {
+      const sessions = await Promise.all(Array.from({ length: 8 }, () => begin(user)));
+      const [kept = '', ...others] = sessions.map(({ id }) => id);
+      const one = others.flatMap((id) => [end(user, id, true), end(user, id, false)]);
+      const all = [endAll(user, kept), endAll(user, kept)];
+      const ended = [...(await Promise.all(one)), ...(await Promise.all(all)).flat()].filter((id) => id !== undefined);
+      assert.deepEqual(ended.toSorted(), others.toSorted());
+      assert.deepEqual(await kinds([rotate(user, kept, 0)]), ['won 1']);
+      assert.equal(await end(user, kept), kept);
+    }
+  });
+
   test('SES-05 above the limit the least recently used ones make room', async () => {
     const { store, db, begin, newUser, rotate } = await open({ maxPerUser: 3 });
     const user = await newUser();
