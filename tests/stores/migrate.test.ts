@@ -65,13 +65,17 @@ test('F-24 a migrator whose connection is ended half-way, again and again: the n
   const db = await open(url);
   let ended = 0;
   for (let n = 0; n < 20; n += 1) {
-    const running = migrate(db, { migrations: slowMigrations }).catch(() => undefined);
-    await sleep(Math.random() * 60);
-    const found = await server.query(
-      `select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()
-         and (query like '%step_%' or query like '%advisory%')`,
-      url,
-    );
+    let isDone = false;
+    const running = migrate(db, { migrations: slowMigrations })
+      .catch(() => undefined)
+      .finally(() => {
+        isDone = true;
+      });
+    const ofMigrator = `from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()
+      and state <> 'idle' and (query like '%step_%' or query like '%advisory%')`;
+    while (!isDone && (await server.query(`select pid ${ofMigrator}`, url)).length === 0);
+    await sleep(Math.random() * 30);
+    const found = await server.query(`select pg_terminate_backend(pid) ${ofMigrator}`, url);
     ended += found.length;
     await running;
   }
