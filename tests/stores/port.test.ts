@@ -179,10 +179,10 @@ forEachStore('the database port', (makeDatabase, kind) => {
       db.run(insert, [1, 'two']),
       db.run(read, [0]),
     ]);
-    assert.deepEqual(
-      results.map(({ status }) => status),
-      ['fulfilled', 'rejected', 'rejected', 'fulfilled', 'rejected', 'fulfilled'],
-    );
+    const statuses = results.map(({ status }) => status);
+    // Of the two inserts of one key either may be the first.
+    const inserts = statuses.splice(3, 2).sort();
+    assert.deepEqual([statuses, inserts], [['fulfilled', 'rejected', 'rejected', 'fulfilled'], ['fulfilled', 'rejected']]);
     for (const result of results)
       assert.ok(!(result.status === 'rejected' && result.reason instanceof DatabaseUnavailable));
     await assert.rejects(db.run(unknownTable, []), 'and again, although it was never prepared');
