@@ -170,9 +170,10 @@ function storeSpec(parts: Parts): ChildSpec {
 }
 
 /** Whichever hasher runs now; none for the moment in which it is started again, and that is an overload. */
-function currentHasher(late: Late): Pick<PasswordHasher, 'hash' | 'verify'> {
+function currentHasher(late: Late): Pick<PasswordHasher, 'hash' | 'verify' | 'accepts'> {
   const busy = { kind: 'overloaded' } as const;
   return {
+    accepts: () => late.passwords?.accepts() ?? false,
     hash: async (password) => late.passwords?.hash(password) ?? busy,
     verify: async (password, encoded) => late.passwords?.verify(password, encoded) ?? busy,
   };

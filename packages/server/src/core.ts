@@ -70,7 +70,7 @@ export interface CoreOptions {
   readonly clock: Clock;
   readonly random: Random;
   readonly meters: Meters;
-  readonly passwords: Pick<PasswordHasher, 'hash' | 'verify'>;
+  readonly passwords: Pick<PasswordHasher, 'hash' | 'verify' | 'accepts'>;
   /** `null` for a process that never verifies: it takes no lease, and waits for those that do. */
   readonly node: BeatNode | null;
   readonly hints?: HintWiring;

@@ -48,7 +48,7 @@ export interface LoginDeps {
   readonly clock: Clock;
   readonly random: Random;
   readonly audit: Audit;
-  readonly passwords: Pick<PasswordHasher, 'hash' | 'verify'>;
+  readonly passwords: Pick<PasswordHasher, 'hash' | 'verify' | 'accepts'>;
   readonly lockout: Lockout;
   readonly sessions: Sessions;
   readonly issuer: TokenIssuer;
@@ -63,6 +63,8 @@ export function createLogin(deps: LoginDeps): Login {
   const { db, root, audit, passwords, lockout, sessions, issuer } = deps;
 
   return async (command) => {
+    // In a flood most are refused: that must not cost the store anything.
+    if (!passwords.accepts()) return refused('overloaded', 1);
     const address = canonicalEmail(command.email);
     // What cannot be an address is nobody's: counted and checked like an unknown one.
     const emailKey = address.ok ? address.key : `\u0000${command.email}`;

@@ -147,9 +147,13 @@ describe('the hashing threads', () => {
     // The clock runs two seconds between the begin and the end of the first hash.
     const slow = hasherOf({ workers: 1, queueLimit: 100, clock: { monotonicMs: () => seconds++ * 2_000 } });
     await hashed(slow, 'first');
-    const results = await Promise.all(Array.from({ length: 10 }, () => slow.hash('another')));
+    assert.equal(slow.accepts(), true);
+    const asked = Array.from({ length: 10 }, () => slow.hash('another'));
+    assert.equal(slow.accepts(), false);
+    const results = await Promise.all(asked);
+    assert.equal(slow.accepts(), true);
     const kinds = results.map(({ kind }) => kind);
-    assert.deepEqual([kinds.filter((kind) => kind === 'hashed').length, kinds.indexOf('overloaded')], [4, 4]);
+    assert.deepEqual([kinds.filter((kind) => kind === 'hashed').length, kinds.indexOf('overloaded')], [6, 6]);
   });
 
   test('hashing leaves the event loop free', async () => {

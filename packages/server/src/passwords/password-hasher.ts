@@ -50,6 +50,8 @@ export interface PasswordHasher {
   hash(password: string): Promise<HashResult>;
   /** `undefined` is nobody's hash: as much work, and never `ok`. So is a format that is not known. */
   verify(password: string, encoded: string | undefined): Promise<VerifyResult>;
+  /** Whether a password would be taken now: asked before anything else is done for its sake. */
+  accepts(): boolean;
   /** Passwords that wait. */
   queued(): number;
   health(): HasherHealth;
@@ -95,6 +97,7 @@ export function createPasswordHasher(options: PasswordHasherOptions): PasswordHa
   return {
     hash,
     verify,
+    accepts: () => pool.accepts(),
     queued: () => pool.figures().queued,
     health: () => {
       const { deathsInARow, ...figures } = pool.figures();

@@ -38,6 +38,8 @@ export interface PoolFigures {
 
 export interface WorkerPool {
   run(job: HashJob): Promise<PoolResult>;
+  /** Whether a job would be taken now. */
+  accepts(): boolean;
   figures(): PoolFigures;
   /** Ends one thread as a crash would, for drills. */
   killOne(): Promise<void>;
@@ -63,8 +65,8 @@ interface Thread {
 const resourceLimits = { maxOldGenerationSizeMb: 16, maxYoungGenerationSizeMb: 1, stackSizeMb: 1, codeRangeSizeMb: 4 };
 const deathsPerTaskMax = 2;
 const respawnDelayMsMax = 5000;
-/** Nobody waits longer than this before it begins, as far as can be foretold. */
-const waitMsMax = 4_000;
+/** Nobody waits longer than this before it begins, as far as can be foretold: a request has ten seconds in all. */
+const waitMsMax = 8_000;
 /** What the latest job counts for in how long jobs take. */
 const latestWeight = 0.2;
 
@@ -213,8 +215,12 @@ export function createWorkerPool(options: PoolOptions): WorkerPool {
     await Promise.all(ending.map(async (thread) => thread.worker.terminate()));
   }
 
+  const hasThread = (): boolean =>
+    (threads.size < options.workers && respawnTimer === undefined) || busy() < threads.size;
+
   return {
     run,
+    accepts: () => !stopping && (hasThread() || !isFull()),
     figures: () => ({ workers: threads.size, busy: busy(), queued: waiting.length, deaths, deathsInARow }),
     killOne: async () => {
       const [first] = [...threads].toSorted((a, b) => Number(b.task !== undefined) - Number(a.task !== undefined));
