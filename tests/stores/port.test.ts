@@ -182,7 +182,13 @@ forEachStore('the database port', (makeDatabase, kind) => {
     const statuses = results.map(({ status }) => status);
     // Of the two inserts of one key either may be the first.
     const inserts = statuses.splice(3, 2).sort();
-    assert.deepEqual([statuses, inserts], [['fulfilled', 'rejected', 'rejected', 'fulfilled'], ['fulfilled', 'rejected']]);
+    assert.deepEqual(
+      [statuses, inserts],
+      [
+        ['fulfilled', 'rejected', 'rejected', 'fulfilled'],
+        ['fulfilled', 'rejected'],
+      ],
+    );
     for (const result of results)
       assert.ok(!(result.status === 'rejected' && result.reason instanceof DatabaseUnavailable));
     await assert.rejects(db.run(unknownTable, []), 'and again, although it was never prepared');

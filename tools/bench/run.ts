@@ -6,7 +6,7 @@
  *   npm run bench -- --only validate,refresh     some workloads; an unknown name lists them
  *   npm run bench -- --json file                 where the figures of every round go
  *   npm run bench -- --rounds 20                 more rounds, on a machine with other work
- *   npm run bench -- --write-docs                put the table into docs/performance.md
+ *   npm run bench -- --write-docs                put the table into docs/performance.md; with `--only`, its rows alone
  *
  * The exit code is 1 when a workload could not be measured. A bar that is missed is told and is no failure: figures depend on
  * the machine. `docs/performance.md` tells how to read the table.
@@ -120,5 +120,5 @@ if (options.json !== undefined) {
   mkdirSync(dirname(options.json), { recursive: true });
   writeFileSync(options.json, `${JSON.stringify(report, null, 2)}\n`);
 }
-if (options['write-docs']) writeTable(join(root, 'docs/performance.md'), report);
+if (options['write-docs']) writeTable(join(root, 'docs/performance.md'), report, options.only !== undefined);
 process.exitCode = failures.length === 0 ? 0 : 1;

@@ -91,11 +91,25 @@ function markdownTable(report: Report): string {
 const begin = '<!-- written by `npm run bench -- --write-docs`: begin -->';
 const close = '<!-- end -->';
 
-/** Puts the table between the two marks of a document. */
-export function writeTable(path: string, report: Report): void {
+/** The table with some of its rows measured again; a line under it says which, and when. */
+function withRows(table: string, report: Report): string {
+  const line = (row: Row): string => `| ${cells(row).join(' | ')} |`;
+  const again = new Map(report.rows.map((row) => [`| ${row.workload} |`, line(row)]));
+  const lines = table.split('\n').map((one) => {
+    const [start, fresh] = [...again].find(([begins]) => one.startsWith(begins)) ?? [];
+    if (start !== undefined) again.delete(start);
+    return fresh ?? one;
+  });
+  const names = report.rows.map((row) => row.workload).join('; ');
+  return [...lines, ...again.values(), '', `Measured again ${report.at}: ${names}.`].join('\n');
+}
+
+/** Puts the table between the two marks of a document; `some`: the rows of the report alone, the others stay. */
+export function writeTable(path: string, report: Report, some: boolean): void {
   const text = readFileSync(path, 'utf8');
   const from = text.indexOf(begin);
   const to = text.indexOf(close);
   if (from === -1 || to < from) throw new Error(`${path} has no place for the table`);
-  writeFileSync(path, `${text.slice(0, from + begin.length)}\n\n${markdownTable(report)}\n\n${text.slice(to)}`);
+  const table = some ? withRows(text.slice(from + begin.length, to).trim(), report) : markdownTable(report);
+  writeFileSync(path, `${text.slice(0, from + begin.length)}\n\n${table}\n\n${text.slice(to)}`);
 }
