@@ -8,10 +8,9 @@
  */
 import type { Cursor } from '@auth-service/guard';
 import type { Receipt } from '@auth-service/protocol';
-import type { Database } from '../platform/database/index.ts';
+import { type Database, isVisibleIn } from '../platform/database/index.ts';
 import type { Clock } from '../platform/time/index.ts';
 import { type LeaseRow, type Leases, listLiveLeases } from './ledger.sql.ts';
-import { isVisibleIn } from './snapshot.rule.ts';
 
 export interface Standing {
   readonly acknowledged: number;

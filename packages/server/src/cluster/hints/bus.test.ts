@@ -2,11 +2,11 @@ import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { describe, test } from 'node:test';
 import type { RevocationEntry } from '@auth-service/protocol';
+import { isVisibleIn } from '../../platform/database/index.ts';
 import { createManualClock, type ManualClock } from '../../platform/time/index.ts';
 import { createHintBus, type HintBus } from './bus.ts';
 import { readMessage, writeMessage, writeNews } from './messages.rule.ts';
 import { createSealer } from './seal.ts';
-import { isVisibleIn } from './snapshot.rule.ts';
 import type { HintTransport } from './transport.ts';
 
 const secret = 'a-cluster-secret-of-the-tests-8d1f2b7c6a';
@@ -262,7 +262,7 @@ describe('messages', () => {
       ['18446744073709551000:18446744073709551600:', '9', true],
       ['nonsense', '1', false],
     ] as const) {
-      assert.equal(isVisibleIn(snapshot, xid), visible, `${xid} in ${snapshot}`);
+      assert.equal(isVisibleIn(xid, snapshot), visible, `${xid} in ${snapshot}`);
     }
   });
 });

@@ -7,10 +7,10 @@
  * - What cannot be read, is forged or does not fit is dropped and counted. Nothing here waits, throws or grows without end.
  */
 import type { RevocationEntry } from '@auth-service/protocol';
+import { isVisibleIn } from '../../platform/database/index.ts';
 import type { Clock, Timers } from '../../platform/time/index.ts';
 import { type Message, readMessage, type Transaction, writeMessage, writeNews } from './messages.rule.ts';
 import { createSealer, type Sealer } from './seal.ts';
-import { isVisibleIn } from './snapshot.rule.ts';
 import type { HintTransport } from './transport.ts';
 
 export interface HintBus {
@@ -223,7 +223,7 @@ export function createHintBus(deps: HintBusDeps): HintBus {
       const now = clock.monotonicMs();
       const waiting: Looker[] = [];
       for (const looker of lookers) {
-        const knows = looker.storeEpoch === cursor.storeEpoch && isVisibleIn(cursor.snapshot, looker.xid);
+        const knows = looker.storeEpoch === cursor.storeEpoch && isVisibleIn(looker.xid, cursor.snapshot);
         if (knows) acknowledge(looker.way, looker.from, looker);
         else if (looker.until > now) waiting.push(looker);
       }

@@ -1,7 +1,8 @@
 /** Whether a transaction is visible in a snapshot of PostgreSQL, as its text tells: `xmin:xmax:in-progress,…`. */
 const form = /^([0-9]+):([0-9]+):([0-9,]*)$/;
 
-export function isVisibleIn(snapshot: string, xid: string): boolean {
+/** Arguments in the order of `pg_visible_in_snapshot`; what is no snapshot shows nothing. */
+export function isVisibleIn(xid: string, snapshot: string): boolean {
   const [, xmin, xmax, running] = form.exec(snapshot) ?? [];
   if (xmin === undefined || xmax === undefined || running === undefined) return false;
   const id = BigInt(xid);

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { isVisibleIn } from './snapshot.rule.ts';
+import { isVisibleIn } from './snapshot.ts';
 
 test('what began before a snapshot and had ended is visible in it, and nothing else', () => {
   const visible = ['9', '10', '11', '12', '13', '14', '15', '100'].filter((xid) => isVisibleIn(xid, '10:14:10,12'));
