@@ -54,8 +54,9 @@ export interface GcraDecision {
 export function decide(policy: RatePolicy, arrivalMs: number, nowMs: number, cost: number): GcraDecision {
   const windowMs = policy.windowSeconds * 1000;
   const intervalMs = windowMs / policy.limit;
-  // A thousandth of a request, so that no rounding takes the last one away.
-  const toleranceMs = intervalMs / 1000;
+  // So that no rounding takes the last one away: a thousandth of a request, and what a clock of that size cannot tell apart.
+  const roundingMs = policy.limit * nowMs * Number.EPSILON;
+  const toleranceMs = Math.min(intervalMs / 2, intervalMs / 1000 + roundingMs);
   const takenMs = Math.max(arrivalMs - nowMs, 0);
   const wantedMs = takenMs + intervalMs * cost;
   const allowed = wantedMs <= windowMs + toleranceMs;
