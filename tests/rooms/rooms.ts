@@ -71,6 +71,7 @@ export async function register(core: Core, email = `${randomUUID()}@example.org`
 
 export async function login(core: Core, email: string) {
   const outcome = await core.login({ email, password, deviceToken: undefined, origin });
-  if (outcome.kind !== 'logged_in') throw new Error(`not logged in: ${outcome.code}`);
+  if (outcome.kind !== 'logged_in')
+    throw new Error(`not logged in: ${outcome.kind === 'refused' ? outcome.code : outcome.kind}`);
   return outcome.answer;
 }

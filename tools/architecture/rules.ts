@@ -14,7 +14,7 @@ export const roomGroups: readonly (readonly string[])[] = [
   ['accounts', 'access', 'revocation'],
   ['sessions', 'lockout'],
   ['tokens'],
-  ['mfa'],
+  ['mfa', 'passkeys'],
   ['login', 'profile'],
   ['administration'],
   ['operations'],

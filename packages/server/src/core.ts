@@ -24,8 +24,9 @@ import {
   updateTokenTtlMax,
 } from './keys/index.ts';
 import { createLockout, type Lockout } from './lockout/index.ts';
-import { createLogin, createRegister, type Login, type Register } from './login/index.ts';
+import { createCompleteLogin, createLogin, createRegister, type Login, type Register } from './login/index.ts';
 import type { Meters } from './meters.ts';
+import { createFactors } from './mfa/index.ts';
 import type { PasswordHasher } from './passwords/index.ts';
 import { type Database, type MigrationStatus, migrationStatus } from './platform/database/index.ts';
 import type { Random } from './platform/random/index.ts';
@@ -252,6 +253,9 @@ export function createCore(options: CoreOptions): Core {
   const verificationRequired = settings.emailVerification === 'required';
   const passwordMinLength = settings.passwordMinLength;
   const accounts = { db, clock, random, audit, passwords, sessions };
+  // A room that has passkeys hands its factor in here.
+  const factors = createFactors({ webauthn: null });
+  const complete = createCompleteLogin({ ...accounts, root, issuer });
 
   return {
     settings,
@@ -280,6 +284,8 @@ export function createCore(options: CoreOptions): Core {
       root,
       lockout,
       issuer,
+      complete,
+      factors,
       verificationRequired,
       onLockout: meters.lockedOut,
     }),

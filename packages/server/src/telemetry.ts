@@ -34,6 +34,8 @@ export interface Telemetry extends Meters {
   render(): Promise<string>;
 }
 
+const loginResults = { logged_in: 'success', mfa_required: 'mfa_required' } as const;
+
 type Policy = keyof Settings['rateLimits'];
 
 export function createTelemetry(options: {
@@ -100,7 +102,9 @@ export function createTelemetry(options: {
     limited: (policy) => metrics.count('auth_rate_limited_total', { policy: policy as Policy }),
     restarted: (child) => metrics.count('auth_supervisor_restarts_total', { child }),
     loggedIn(outcome) {
-      metrics.count('auth_login_total', { result: outcome.kind === 'logged_in' ? 'success' : outcome.code });
+      metrics.count('auth_login_total', {
+        result: outcome.kind === 'refused' ? outcome.code : loginResults[outcome.kind],
+      });
     },
     registered(outcome) {
       const result = outcome.kind === 'refused' ? outcome.code : outcome.kind;

@@ -19,6 +19,7 @@ export {
   type UserRow,
   updateEmailVerified,
   updateLastLogin,
+  updateMfaEnabled,
   updatePasswordHash,
   updateUserEpoch,
   updateUserNames,

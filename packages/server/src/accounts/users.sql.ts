@@ -88,6 +88,11 @@ const raiseEpoch = statement<[string, boolean, boolean], { epoch: number }>(
     where id = $1 returning epoch`,
 );
 
+const updateMfa = statement<[string, boolean], { id: string }>(
+  'users_update_mfa_enabled',
+  'update users set mfa_enabled = $2, updated_at = clock_timestamp() where id = $1 and mfa_enabled <> $2 returning id',
+);
+
 const updateVerified = statement<[string], { id: string }>(
   'users_update_email_verified',
   'update users set email_verified = true, updated_at = clock_timestamp() where id = $1 and not email_verified returning id',
@@ -183,6 +188,11 @@ export async function updateUserEpoch(
   ends: { tokens: boolean; devices: boolean },
 ): Promise<number | undefined> {
   return (await one(on, raiseEpoch, [id, ends.tokens, ends.devices]))?.epoch;
+}
+
+/** Written by whoever adds or removes a factor, in that transaction. */
+export async function updateMfaEnabled(on: Queryable, id: string, enabled: boolean): Promise<boolean> {
+  return (await one(on, updateMfa, [id, enabled])) !== undefined;
 }
 
 export async function updateEmailVerified(on: Queryable, id: string): Promise<boolean> {

@@ -3,7 +3,9 @@
  *
  * - No answer tells whether an address is known (but `409 email_taken` where verification is off, as documented).
  * - Guesses are counted before they are hashed; hashing never slows anything else.
+ * - Every way in ends in one function, which begins no session below aal2 for an account with a second factor.
  * - A session, its audit event and the account's change are one transaction.
  */
+export { type Completed, type CompleteLogin, createCompleteLogin } from './complete.ts';
 export { createLogin, type Login, type LoginOutcome } from './login.ts';
 export { createRegister, type Register, type RegisterOutcome } from './register.ts';

@@ -17,12 +17,20 @@ export const loginRoute = (deps: { login: Login; onOutcome: (outcome: LoginOutco
     unknownFields: 'refuse',
     bodyExample: { email: 'ada@example.org', password: 'correct horse battery' },
     answers: { 200: { description: 'Tokens.', schema: TokenAnswerSchema } },
-    errors: ['invalid_credentials', 'account_locked', 'account_disabled', 'email_not_verified', 'overloaded'],
+    errors: [
+      'invalid_credentials',
+      'account_locked',
+      'account_disabled',
+      'email_not_verified',
+      'mfa_required',
+      'overloaded',
+    ],
     async handle(request) {
       const { email, password, device_token: deviceToken } = request.body;
       const outcome = await deps.login({ email, password, deviceToken, origin: originOf(request) });
       deps.onOutcome(outcome);
       if (outcome.kind === 'logged_in') return { status: 200, body: outcome.answer };
+      if (outcome.kind === 'mfa_required') return refusal('mfa_required', { members: { methods: outcome.methods } });
       const { retryAfterSeconds } = outcome;
       return refusal(outcome.code, retryAfterSeconds === undefined ? {} : { retryAfterSeconds });
     },

@@ -3,22 +3,15 @@
  * take the same steps, the same statements and the same time.
  */
 import type { TokenAnswer } from '@auth-service/protocol';
-import {
-  canonicalEmail,
-  findUserByEmailKey,
-  type UserRow,
-  updateLastLogin,
-  updatePasswordHash,
-} from '../accounts/index.ts';
+import { canonicalEmail, findUserByEmailKey, type UserRow, updatePasswordHash } from '../accounts/index.ts';
 import type { Audit, Origin } from '../audit/index.ts';
 import type { RootSecret } from '../keys/index.ts';
-import { issueDeviceToken, type Lockout, readDeviceToken } from '../lockout/index.ts';
+import { type Lockout, readDeviceToken } from '../lockout/index.ts';
+import type { FactorMethod, Factors } from '../mfa/index.ts';
 import type { PasswordHasher } from '../passwords/index.ts';
 import type { Database } from '../platform/database/index.ts';
-import type { Random } from '../platform/random/index.ts';
-import type { Clock } from '../platform/time/index.ts';
-import type { Sessions } from '../sessions/index.ts';
 import type { TokenIssuer } from '../tokens/index.ts';
+import type { CompleteLogin } from './complete.ts';
 
 export interface LoginCommand {
   readonly email: string;
@@ -38,20 +31,21 @@ export type LoginOutcome =
         | 'email_not_verified'
         | 'overloaded';
       readonly retryAfterSeconds?: number;
-    };
+    }
+  /** The password was right; the account has a second factor. */
+  | { readonly kind: 'mfa_required'; readonly methods: readonly FactorMethod[] };
 
 export type Login = (command: LoginCommand) => Promise<LoginOutcome>;
 
 export interface LoginDeps {
   readonly db: Database;
   readonly root: RootSecret;
-  readonly clock: Clock;
-  readonly random: Random;
   readonly audit: Audit;
   readonly passwords: Pick<PasswordHasher, 'hash' | 'verify' | 'accepts'>;
   readonly lockout: Lockout;
-  readonly sessions: Sessions;
   readonly issuer: TokenIssuer;
+  readonly complete: CompleteLogin;
+  readonly factors: Pick<Factors, 'methodsOf'>;
   readonly verificationRequired: boolean;
   readonly onLockout: () => void;
 }
@@ -60,7 +54,7 @@ const refused = (code: Extract<LoginOutcome, { kind: 'refused' }>['code'], retry
   retryAfterSeconds === undefined ? { kind: 'refused', code } : { kind: 'refused', code, retryAfterSeconds };
 
 export function createLogin(deps: LoginDeps): Login {
-  const { db, root, audit, passwords, lockout, sessions, issuer } = deps;
+  const { db, root, audit, passwords, lockout } = deps;
 
   return async (command) => {
     // In a flood most are refused: that must not cost the store anything.
@@ -96,9 +90,24 @@ export function createLogin(deps: LoginDeps): Login {
       await note(command, user, 'denied', 'email_not_verified');
       return refused('email_not_verified');
     }
-    issuer.assertReady();
+    deps.issuer.assertReady();
     const hash = attempt.value.needsRehash ? await rehash(user, command.password) : user.password_hash;
-    return begin(command, user, hash);
+    const done = await deps.complete({
+      userId: user.id,
+      amr: ['pwd'],
+      acr: 'aal1',
+      origin: command.origin,
+      // Given another password while the hash was checked.
+      stillHolds: (now) => now.password_hash === hash,
+    });
+    switch (done.kind) {
+      case 'completed':
+        return { kind: 'logged_in', answer: done.answer };
+      case 'second_factor_needed':
+        return { kind: 'mfa_required', methods: await deps.factors.methodsOf(db, { ...user, mfa_enabled: true }) };
+      case 'not_any_more':
+        return refused('invalid_credentials');
+    }
   };
 
   function deviceOf(command: LoginCommand, user: UserRow | undefined): string | undefined {
@@ -113,35 +122,6 @@ export function createLogin(deps: LoginDeps): Login {
     if (hashed.kind === 'overloaded') return user.password_hash;
     const replaced = await updatePasswordHash(db, user.id, user.password_hash, hashed.encoded);
     return replaced ? hashed.encoded : user.password_hash;
-  }
-
-  async function begin(command: LoginCommand, verified: UserRow, hash: string | null): Promise<LoginOutcome> {
-    const done = await sessions.begin(async (tx, start) => {
-      const user = await updateLastLogin(tx, verified.id);
-      // Disabled, deleted, or given another password while the hash was checked.
-      if (user === undefined || user.password_hash !== hash) return undefined;
-      const session = await start({ user, amr: ['pwd'], acr: 'aal1', origin: command.origin });
-      await audit.append(tx, command.origin, {
-        type: 'authn_login',
-        actor: user.id,
-        target: session.id,
-        outcome: 'success',
-      });
-      return { user, session };
-    });
-    if (done === undefined) return refused('invalid_credentials');
-    const { user } = done;
-    const deviceToken = issueDeviceToken({
-      key: root.key('device-tokens'),
-      userId: user.id,
-      deviceEpoch: user.device_epoch,
-      random: deps.random,
-      now: deps.clock.wallMs(),
-    });
-    return {
-      kind: 'logged_in',
-      answer: { ...issuer.issue(done), device_token: deviceToken },
-    };
   }
 
   async function note(

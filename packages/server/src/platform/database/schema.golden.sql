@@ -36,6 +36,17 @@ lockouts.failures integer not null default 0
 lockouts.reserved integer not null default 0
 lockouts.updated_at timestamp with time zone not null default now()
 lockouts.locked_until timestamp with time zone
+mfa_challenges.hash bytea not null
+mfa_challenges.user_id uuid not null
+mfa_challenges.purpose text not null
+mfa_challenges.session_id uuid
+mfa_challenges.amr text[] not null
+mfa_challenges.device_epoch bigint not null
+mfa_challenges.attempts integer not null default 0
+mfa_challenges.expires_at timestamp with time zone not null
+recovery_codes.user_id uuid not null
+recovery_codes.hash bytea not null
+recovery_codes.created_at timestamp with time zone not null default now()
 revocations.id uuid not null default gen_random_uuid()
 revocations.xid xid8 not null default pg_current_xact_id()
 revocations.kind text not null
@@ -89,6 +100,13 @@ singletons.detail jsonb not null default '{}'::jsonb
 singletons.created_at timestamp with time zone not null default now()
 store_meta.key text not null
 store_meta.value text not null
+totp_factors.id uuid not null
+totp_factors.user_id uuid not null
+totp_factors.secret bytea not null
+totp_factors.last_step bigint not null default 0
+totp_factors.created_at timestamp with time zone not null default now()
+totp_factors.confirmed_at timestamp with time zone
+totp_factors.expires_at timestamp with time zone
 users.id uuid not null
 users.email text not null
 users.email_key text not null
@@ -118,6 +136,11 @@ begun_sessions constraint begun_sessions_user_id_fkey FOREIGN KEY (user_id) REFE
 cluster_nodes constraint cluster_nodes_pkey PRIMARY KEY (incarnation)
 ended_sessions constraint ended_sessions_pkey PRIMARY KEY (id)
 lockouts constraint lockouts_pkey PRIMARY KEY (key)
+mfa_challenges constraint mfa_challenges_pkey PRIMARY KEY (hash)
+mfa_challenges constraint mfa_challenges_purpose_check CHECK ((purpose = ANY (ARRAY['login'::text, 'reauthenticate'::text])))
+mfa_challenges constraint mfa_challenges_user_id_fkey FOREIGN KEY (user_id) REFERENCES users(id) ON DELETE CASCADE
+recovery_codes constraint recovery_codes_pkey PRIMARY KEY (user_id, hash)
+recovery_codes constraint recovery_codes_user_id_fkey FOREIGN KEY (user_id) REFERENCES users(id) ON DELETE CASCADE
 revocations constraint revocations_kind_check CHECK ((kind = ANY (ARRAY['token'::text, 'session'::text, 'user'::text, 'key'::text])))
 revocations constraint revocations_pkey PRIMARY KEY (id)
 roles constraint roles_pkey PRIMARY KEY (name)
@@ -128,6 +151,8 @@ signing_keys constraint signing_keys_algorithm_check CHECK ((algorithm = ANY (AR
 signing_keys constraint signing_keys_pkey PRIMARY KEY (kid)
 singletons constraint singletons_pkey PRIMARY KEY (name)
 store_meta constraint store_meta_pkey PRIMARY KEY (key)
+totp_factors constraint totp_factors_pkey PRIMARY KEY (id)
+totp_factors constraint totp_factors_user_id_fkey FOREIGN KEY (user_id) REFERENCES users(id) ON DELETE CASCADE
 users constraint users_email_key UNIQUE (email_key)
 users constraint users_pkey PRIMARY KEY (id)
 users constraint users_status_check CHECK ((status = ANY (ARRAY['active'::text, 'disabled'::text])))
@@ -146,6 +171,10 @@ CREATE INDEX ended_sessions_expires_at ON public.ended_sessions USING btree (exp
 CREATE UNIQUE INDEX ended_sessions_pkey ON public.ended_sessions USING btree (id)
 CREATE UNIQUE INDEX lockouts_pkey ON public.lockouts USING btree (key)
 CREATE INDEX lockouts_updated_at ON public.lockouts USING btree (updated_at)
+CREATE INDEX mfa_challenges_expires_at ON public.mfa_challenges USING btree (expires_at)
+CREATE UNIQUE INDEX mfa_challenges_pkey ON public.mfa_challenges USING btree (hash)
+CREATE INDEX mfa_challenges_user ON public.mfa_challenges USING btree (user_id)
+CREATE UNIQUE INDEX recovery_codes_pkey ON public.recovery_codes USING btree (user_id, hash)
 CREATE INDEX revocations_expires_at ON public.revocations USING btree (expires_at)
 CREATE UNIQUE INDEX revocations_pkey ON public.revocations USING btree (id)
 CREATE INDEX revocations_xid ON public.revocations USING btree (xid)
@@ -156,6 +185,10 @@ CREATE INDEX sessions_user ON public.sessions USING btree (user_id)
 CREATE UNIQUE INDEX signing_keys_pkey ON public.signing_keys USING btree (kid)
 CREATE UNIQUE INDEX singletons_pkey ON public.singletons USING btree (name)
 CREATE UNIQUE INDEX store_meta_pkey ON public.store_meta USING btree (key)
+CREATE UNIQUE INDEX totp_factors_confirmed ON public.totp_factors USING btree (user_id) WHERE (confirmed_at IS NOT NULL)
+CREATE INDEX totp_factors_expires_at ON public.totp_factors USING btree (expires_at) WHERE (confirmed_at IS NULL)
+CREATE UNIQUE INDEX totp_factors_pkey ON public.totp_factors USING btree (id)
+CREATE UNIQUE INDEX totp_factors_waiting ON public.totp_factors USING btree (user_id) WHERE (confirmed_at IS NULL)
 CREATE UNIQUE INDEX users_email_key ON public.users USING btree (email_key)
 CREATE UNIQUE INDEX users_pkey ON public.users USING btree (id)
 CREATE INDEX users_roles ON public.users USING gin (roles)
