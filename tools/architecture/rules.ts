@@ -15,7 +15,7 @@ export const roomGroups: readonly (readonly string[])[] = [
   ['sessions', 'lockout'],
   ['tokens'],
   ['mfa', 'passkeys'],
-  ['login', 'profile'],
+  ['login', 'profile', 'recovery'],
   ['administration'],
   ['operations'],
   ['cli'],

@@ -25,6 +25,7 @@ import {
 } from './keys/index.ts';
 import { createLockout, type Lockout } from './lockout/index.ts';
 import { createCompleteLogin, createLogin, createRegister, type Login, type Register } from './login/index.ts';
+import { createMail, type Mail } from './mail/index.ts';
 import type { Meters } from './meters.ts';
 import { createFactors } from './mfa/index.ts';
 import type { PasswordHasher } from './passwords/index.ts';
@@ -44,7 +45,7 @@ import {
   type Pending,
   type Revocation,
 } from './revocation/index.ts';
-import { createSessions, type SessionStore, type Sessions } from './sessions/index.ts';
+import { createSessions, deviceName, type SessionStore, type Sessions } from './sessions/index.ts';
 import { createPostgresSessionStore } from './sessions/session-store.postgres.ts';
 import { createRedisSessionStore } from './sessions/session-store.redis.ts';
 import type { Settings } from './settings.ts';
@@ -108,6 +109,7 @@ export interface Core {
   readonly revocation: Revocation;
   readonly sessions: Sessions;
   readonly lockout: Lockout;
+  readonly mail: Mail;
   readonly refresh: Refresh;
   readonly revokeAll: RevokeAll;
   readonly validate: Validate;
@@ -131,6 +133,7 @@ export function createCore(options: CoreOptions): Core {
     random,
   });
   const audit = createAudit({ db, clock, random });
+  const mail = createMail({ db, root, clock, random, describeDevice: deviceName, onEnqueued: () => undefined });
 
   let tokenTtlMaxSeconds = settings.accessTtlSeconds;
   const keySet = createKeySet();
@@ -274,6 +277,7 @@ export function createCore(options: CoreOptions): Core {
     revocation,
     sessions,
     lockout,
+    mail,
     access,
     revokeAll,
     refresh: createRefresh({ root, sessions, revocation, issuer, graceSeconds: settings.refreshReuseGraceSeconds }),

@@ -15,7 +15,14 @@ import {
 import type { Random } from '../platform/random/index.ts';
 
 /** The closed list of purposes. */
-export type KeyPurpose = 'signing-keys' | 'refresh-tokens' | 'device-tokens' | 'lockout' | 'positions' | 'mfa-secrets';
+export type KeyPurpose =
+  | 'signing-keys'
+  | 'refresh-tokens'
+  | 'device-tokens'
+  | 'lockout'
+  | 'positions'
+  | 'mfa-secrets'
+  | 'mail';
 
 export interface RootSecret {
   /** HMAC-SHA-256 under the current key of `purpose`. */

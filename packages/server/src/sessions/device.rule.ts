@@ -20,3 +20,10 @@ export function describeDevice(userAgent: string | null): Device {
     return { browser: null, os: null, type: null };
   }
 }
+
+/** `Firefox on Linux`, or `null`. Letters and digits only, however the user agent spells itself: it is a stranger's text. */
+export function deviceName(userAgent: string | null): string | null {
+  const { browser, os } = describeDevice(userAgent);
+  const names = [browser, os].map((name) => (name ?? '').replaceAll(/[^A-Za-z0-9 ]/g, '').slice(0, 30));
+  return names.filter((name) => name !== '').join(' on ') || null;
+}

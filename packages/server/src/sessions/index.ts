@@ -6,6 +6,7 @@
  * - A user has at most so many sessions as configured; the least recently used one makes room.
  * - Without the database, or without the store where they live: 503, never "invalid".
  */
+export { deviceName } from './device.rule.ts';
 export { originOf } from './origin.ts';
 export {
   type BearerOutcome,

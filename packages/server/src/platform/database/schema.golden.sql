@@ -31,11 +31,36 @@ ended_sessions.id uuid not null
 ended_sessions.user_id uuid not null
 ended_sessions.ended_at timestamp with time zone not null default clock_timestamp()
 ended_sessions.expires_at timestamp with time zone not null
+known_devices.user_id uuid not null
+known_devices.device bytea not null
+known_devices.seen_at timestamp with time zone not null default clock_timestamp()
 lockouts.key bytea not null
 lockouts.failures integer not null default 0
 lockouts.reserved integer not null default 0
 lockouts.updated_at timestamp with time zone not null default now()
 lockouts.locked_until timestamp with time zone
+mail_outbox.id uuid not null
+mail_outbox.kind text not null
+mail_outbox.payload bytea not null
+mail_outbox.attempts integer not null default 0
+mail_outbox.due_at timestamp with time zone not null default clock_timestamp()
+mail_outbox.expires_at timestamp with time zone not null
+mail_outbox.created_at timestamp with time zone not null default clock_timestamp()
+mail_outbox.dead_at timestamp with time zone
+mail_outbox.last_error text
+mail_throttles.key bytea not null
+mail_throttles.times timestamp with time zone[] not null
+mail_throttles.updated_at timestamp with time zone not null default clock_timestamp()
+mail_tokens.user_id uuid not null
+mail_tokens.purpose text not null
+mail_tokens.hash bytea not null
+mail_tokens.email text not null
+mail_tokens.email_key text not null
+mail_tokens.credential_version bigint not null
+mail_tokens.session_id uuid
+mail_tokens.pending jsonb
+mail_tokens.created_at timestamp with time zone not null default clock_timestamp()
+mail_tokens.expires_at timestamp with time zone not null
 mfa_challenges.hash bytea not null
 mfa_challenges.user_id uuid not null
 mfa_challenges.purpose text not null
@@ -135,7 +160,15 @@ begun_sessions constraint begun_sessions_pkey PRIMARY KEY (id)
 begun_sessions constraint begun_sessions_user_id_fkey FOREIGN KEY (user_id) REFERENCES users(id) ON DELETE CASCADE
 cluster_nodes constraint cluster_nodes_pkey PRIMARY KEY (incarnation)
 ended_sessions constraint ended_sessions_pkey PRIMARY KEY (id)
+known_devices constraint known_devices_pkey PRIMARY KEY (user_id, device)
+known_devices constraint known_devices_user_id_fkey FOREIGN KEY (user_id) REFERENCES users(id) ON DELETE CASCADE
 lockouts constraint lockouts_pkey PRIMARY KEY (key)
+mail_outbox constraint mail_outbox_pkey PRIMARY KEY (id)
+mail_throttles constraint mail_throttles_pkey PRIMARY KEY (key)
+mail_tokens constraint mail_tokens_hash_key UNIQUE (hash)
+mail_tokens constraint mail_tokens_pkey PRIMARY KEY (user_id, purpose)
+mail_tokens constraint mail_tokens_purpose_check CHECK ((purpose = ANY (ARRAY['verify_email'::text, 'reset_password'::text, 'change_email'::text])))
+mail_tokens constraint mail_tokens_user_id_fkey FOREIGN KEY (user_id) REFERENCES users(id) ON DELETE CASCADE
 mfa_challenges constraint mfa_challenges_pkey PRIMARY KEY (hash)
 mfa_challenges constraint mfa_challenges_purpose_check CHECK ((purpose = ANY (ARRAY['login'::text, 'reauthenticate'::text])))
 mfa_challenges constraint mfa_challenges_user_id_fkey FOREIGN KEY (user_id) REFERENCES users(id) ON DELETE CASCADE
@@ -169,8 +202,18 @@ CREATE UNIQUE INDEX cluster_nodes_pkey ON public.cluster_nodes USING btree (inca
 CREATE INDEX ended_sessions_ended_at ON public.ended_sessions USING btree (ended_at)
 CREATE INDEX ended_sessions_expires_at ON public.ended_sessions USING btree (expires_at)
 CREATE UNIQUE INDEX ended_sessions_pkey ON public.ended_sessions USING btree (id)
+CREATE UNIQUE INDEX known_devices_pkey ON public.known_devices USING btree (user_id, device)
+CREATE INDEX known_devices_seen_at ON public.known_devices USING btree (seen_at)
 CREATE UNIQUE INDEX lockouts_pkey ON public.lockouts USING btree (key)
 CREATE INDEX lockouts_updated_at ON public.lockouts USING btree (updated_at)
+CREATE INDEX mail_outbox_dead_at ON public.mail_outbox USING btree (dead_at) WHERE (dead_at IS NOT NULL)
+CREATE INDEX mail_outbox_due_at ON public.mail_outbox USING btree (due_at) WHERE (dead_at IS NULL)
+CREATE UNIQUE INDEX mail_outbox_pkey ON public.mail_outbox USING btree (id)
+CREATE UNIQUE INDEX mail_throttles_pkey ON public.mail_throttles USING btree (key)
+CREATE INDEX mail_throttles_updated_at ON public.mail_throttles USING btree (updated_at)
+CREATE INDEX mail_tokens_expires_at ON public.mail_tokens USING btree (expires_at)
+CREATE UNIQUE INDEX mail_tokens_hash_key ON public.mail_tokens USING btree (hash)
+CREATE UNIQUE INDEX mail_tokens_pkey ON public.mail_tokens USING btree (user_id, purpose)
 CREATE INDEX mfa_challenges_expires_at ON public.mfa_challenges USING btree (expires_at)
 CREATE UNIQUE INDEX mfa_challenges_pkey ON public.mfa_challenges USING btree (hash)
 CREATE INDEX mfa_challenges_user ON public.mfa_challenges USING btree (user_id)
@@ -226,5 +269,6 @@ AS $function$
 $function$
 
 -- options
+mail_outbox with (fillfactor=70)
 sessions with (fillfactor=70)
 singletons with (fillfactor=50)
