@@ -16,7 +16,7 @@ forEachStore('the audit log', (makeDatabase) => {
         throw new Error('rolled back');
       }),
     );
-    assert.equal((await core.audit.list({ limit: 10 })).length, 1);
+    assert.equal((await core.audit.list({}, { limit: 10 })).events.length, 1);
     await stop();
   });
 
@@ -108,7 +108,7 @@ forEachStore('the audit log', (makeDatabase) => {
     await core.login({ email: user.email, password: 'correct horse battery', deviceToken: undefined, origin });
     await core.sessions.end(user.user.id, user.session_id, 'logout', origin);
     await core.revokeAll(user.user.id, { keep: null, reason: 'logout_all', actor: user.user.id, origin });
-    const events = await core.audit.list({ limit: 20 });
+    const { events } = await core.audit.list({}, { limit: 20 });
     assert.deepEqual(events.map((one) => `${one.type}/${one.outcome}`).toReversed(), [
       'user.registered/success',
       'authn_login/failure',

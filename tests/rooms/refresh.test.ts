@@ -54,7 +54,7 @@ forEachStore('refresh', (makeDatabase) => {
       assert.ok(reuses.every((answer) => !answer.startsWith('rt_')));
       assert.deepEqual(await tokensOf(rooms, third, 1), ['invalid_refresh_token']);
       assert.match((await tokensOf(rooms, other.refresh_token, 1))[0] ?? '', /^rt_/);
-      const events = await rooms.core.audit.list({ limit: 100, type: 'authn_token_reuse' });
+      const { events } = await rooms.core.audit.list({ type: 'authn_token_reuse' }, { limit: 100 });
       assert.equal(events.length, 1);
       assert.equal(events[0]?.target, mine.session_id);
     } finally {

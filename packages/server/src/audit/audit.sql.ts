@@ -133,24 +133,3 @@ const countEvents = statement<[], { sealed: number; pending: number }>(
 export async function countAudit(on: Queryable): Promise<{ sealed: number; pending: number }> {
   return (await one(on, countEvents, [])) ?? { sealed: 0, pending: 0 };
 }
-
-export type ListedAuditRow = AuditRow & Pick<SealRow, 'seq' | 'prev_hash' | 'hash'>;
-
-const listLatest = statement<[number, string | null, string | null], ListedAuditRow>(
-  'audit_list_latest',
-  `select s.seq, s.prev_hash, s.hash, e.id, e.time, e.type, e.actor, e.target, e.ip, e.user_agent, e.outcome,
-          e.request_id, e.detail
-     from audit_seals s join audit_events e on e.id = s.event_id
-    where ($2::text is null or e.type = $2) and ($3::text is null or e.actor = $3 or e.target = $3)
-    order by s.seq desc limit $1`,
-);
-
-/** Newest first; `type` and `about` (actor or target) narrow it. */
-export function listLatestEvents(
-  on: Queryable,
-  limit: number,
-  type: string | null,
-  about: string | null,
-): Promise<readonly ListedAuditRow[]> {
-  return on.run(listLatest, [limit, type, about]);
-}

@@ -10,13 +10,13 @@ import {
   countAudit,
   findChainHead,
   findUnchainedEvent,
-  type ListedAuditRow,
-  listLatestEvents,
   listSealedAfter,
   lockSealer,
   type SealedRow,
+  type SealRow,
 } from './audit.sql.ts';
 import { genesisHash, linkHash } from './chain.rule.ts';
+import { type AuditFilters, type FoundRow, listEvents } from './list.sql.ts';
 
 /** Where a request came from, as far as the log may know. */
 export interface Origin {
@@ -45,6 +45,14 @@ export interface Verification {
   readonly first_invalid: { readonly seq: number | null; readonly id: string | null; readonly reason: string } | null;
 }
 
+export type ListedAuditRow = AuditRow & SealRow;
+
+export interface AuditPage {
+  readonly events: readonly ListedAuditRow[];
+  /** What to hand in as `before` for the page after this one; `null` when there is none. */
+  readonly next: string | null;
+}
+
 export interface Audit {
   /** Appends in the caller's transaction: the event stands exactly when the change stands. */
   append(on: Queryable, origin: Origin, event: AuditEvent): Promise<void>;
@@ -52,8 +60,11 @@ export interface Audit {
   seal(): Promise<number>;
   /** Seals, then walks the whole chain from its beginning. */
   verify(onProgress?: (done: number, total: number) => void): Promise<Verification>;
-  /** Seals, then lists newest first. */
-  list(options: { limit: number; type?: string; about?: string }): Promise<readonly ListedAuditRow[]>;
+  /**
+   * Seals, then lists newest first. `before` is the id that the page before this one answered as `next` (a UUID; anything else
+   * throws): events that come meanwhile are never seen twice, and none that was there is missed.
+   */
+  list(filters: AuditFilters, page: { readonly limit: number; readonly before?: string | null }): Promise<AuditPage>;
 }
 
 const sealBatch = 500;
@@ -128,12 +139,16 @@ export function createAudit(deps: { db: Database; clock: Clock; random: Random }
       if (unchained === undefined) return { valid: true, checked, first_invalid: null };
       return { valid: false, checked, first_invalid: { seq: null, id: unchained.id, reason: 'its seal is missing' } };
     },
-    async list(options) {
+    async list(filters, { limit, before = null }) {
+      // What is sealed first is seen; what comes after it is for the next reader.
       await seal();
-      return listLatestEvents(db, options.limit, options.type ?? null, options.about ?? null);
+      const found = await listEvents(db, filters, { limit, beforeId: before });
+      return { events: found.filter(isSealed), next: found.length < limit ? null : (found.at(-1)?.id ?? null) };
     },
   };
 }
+
+const isSealed = (row: FoundRow): row is ListedAuditRow => row.seq !== null;
 
 /** Why this link does not hold, or `null`. */
 function brokenLink(row: SealedRow, expectedSeq: number, previousHash: string): string | null {

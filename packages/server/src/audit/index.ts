@@ -7,12 +7,14 @@
  * - Without the database there is no event and no change.
  */
 
-export type { ListedAuditRow } from './audit.sql.ts';
 export {
   type Audit,
   type AuditEvent,
+  type AuditPage,
   createAudit,
+  type ListedAuditRow,
   noOrigin,
   type Origin,
   type Verification,
 } from './audit.ts';
+export type { AuditFilters } from './list.sql.ts';

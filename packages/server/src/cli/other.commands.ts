@@ -190,12 +190,8 @@ export const auditCommands: readonly Command[] = [
       const limit = Number(flags['limit'] ?? '50');
       if (!Number.isInteger(limit) || limit < 1 || limit > 1_000)
         return misuse(out, '--limit is a whole number from 1 to 1000');
-      const { type, about } = flags;
-      const events = await rooms.audit.list({
-        limit,
-        ...(typeof type === 'string' ? { type } : {}),
-        ...(typeof about === 'string' ? { about } : {}),
-      });
+      const text = (flag: string): string | undefined => (typeof flags[flag] === 'string' ? flags[flag] : undefined);
+      const { events } = await rooms.audit.list({ type: text('type'), about: text('about') }, { limit });
       if (json) out.line(JSON.stringify({ events }));
       else {
         const rows = events.map((event) => [

@@ -191,7 +191,10 @@ users constraint users_pkey PRIMARY KEY (id)
 users constraint users_status_check CHECK ((status = ANY (ARRAY['active'::text, 'disabled'::text])))
 
 -- indexes
+CREATE INDEX audit_events_actor ON public.audit_events USING btree (actor, id)
 CREATE UNIQUE INDEX audit_events_pkey ON public.audit_events USING btree (id)
+CREATE INDEX audit_events_target ON public.audit_events USING btree (target, id)
+CREATE INDEX audit_events_type ON public.audit_events USING btree (type, id)
 CREATE UNIQUE INDEX audit_pending_pkey ON public.audit_pending USING btree (event_id)
 CREATE UNIQUE INDEX audit_seals_event_id_key ON public.audit_seals USING btree (event_id)
 CREATE UNIQUE INDEX audit_seals_pkey ON public.audit_seals USING btree (seq)
