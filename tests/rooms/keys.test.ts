@@ -1,7 +1,12 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { decodeProtectedHeader } from 'jose';
+import { createKeySet } from '../../packages/guard/src/index.ts';
+import { createRootSecret, createSigningKeys } from '../../packages/server/src/keys/index.ts';
+import type { Database } from '../../packages/server/src/platform/database/index.ts';
 import { Overloaded } from '../../packages/server/src/platform/http/index.ts';
+import { systemRandom } from '../../packages/server/src/platform/random/index.ts';
+import { systemClock } from '../../packages/server/src/platform/time/index.ts';
 import { forEachStore } from '../support/stores.ts';
 import { login, openRooms, origin, register } from './rooms.ts';
 
@@ -133,5 +138,46 @@ forEachStore('signing keys', (makeDatabase) => {
     while (!b.core.keys.jwks().body.includes(made.kid)) await new Promise((resolve) => setTimeout(resolve, 20));
     await a.stop();
     await b.stop();
+  });
+
+  test('KEY-04 a reading of the keys that is answered late brings no revoked key back', async () => {
+    const db = await makeDatabase();
+    let hold: Promise<void> | undefined;
+    const run: Database['run'] = async (statement, params) => {
+      const rows = await db.run(statement, params);
+      const wait = statement.text.includes('from signing_keys') ? hold : undefined;
+      if (wait !== undefined) hold = undefined;
+      await wait;
+      return rows;
+    };
+    const slow = new Proxy(db, {
+      get(_db, name) {
+        if (name === 'run') return run;
+        const member: unknown = Reflect.get(db, name);
+        return typeof member === 'function' ? member.bind(db) : member;
+      },
+    });
+    await (await openRooms(db, { rootSecret })).stop();
+    const keys = createSigningKeys({
+      db: slow,
+      root: createRootSecret({ current: rootSecret, previous: undefined, random: systemRandom }),
+      clock: systemClock,
+      keySet: createKeySet(),
+      algorithm: 'EdDSA',
+      rotationIntervalSeconds: 86_400,
+      tokenTtlMaxSeconds: () => 3_600,
+    });
+    await keys.load();
+    const { kid } = keys.active();
+    let answer = (): void => undefined;
+    hold = new Promise((resolve) => {
+      answer = resolve;
+    });
+    const late = keys.refresh();
+    assert.ok(await keys.revoke(kid, async () => undefined));
+    answer();
+    await late;
+    assert.ok(!keys.jwks().body.includes(kid));
+    assert.notEqual(keys.active().kid, kid);
   });
 });

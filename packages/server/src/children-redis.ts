@@ -65,11 +65,14 @@ export function redisSpecs(parts: Parts): readonly ChildSpec[] {
 }
 
 async function assertFit({ log }: Parts, redis: Redis): Promise<void> {
-  const { refusal, warnings } = judgeRedisForSessions(await redis.facts());
-  for (const warning of warnings) log.warn({ child: 'redis' }, warning);
-  if (refusal === null) return;
-  await redis.close();
-  throw new Error(refusal);
+  try {
+    const { refusal, warnings } = judgeRedisForSessions(await redis.facts());
+    for (const warning of warnings) log.warn({ child: 'redis' }, warning);
+    if (refusal !== null) throw new Error(refusal);
+  } catch (error) {
+    await redis.close();
+    throw error;
+  }
 }
 
 /** It may be another one than before. What goes wrong here costs tidiness alone: what has ended is asked of the database. */

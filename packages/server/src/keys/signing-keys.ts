@@ -102,13 +102,18 @@ export function createSigningKeys(deps: {
   const { db, root, clock, keySet } = deps;
   let held: readonly HeldKey[] = [];
   let published: { readonly kids: string; readonly jwks: Jwks } | undefined;
+  let readsBegun = 0;
+  let readShown = 0;
   const verifySeconds = () => deps.tokenTtlMaxSeconds() + verifyMarginSeconds;
   const leadMs = Math.min(publishLeadMs, (deps.rotationIntervalSeconds * 1_000) / 2);
 
   const usable = (now: number): readonly HeldKey[] => held.filter((key) => key.retiresAt > now);
 
+  /** Reads that overtake each other: what was asked for later counts, whichever answer is later. */
   async function read(): Promise<readonly SigningKeyRow[]> {
     const before = clock.monotonicMs();
+    readsBegun += 1;
+    const turn = readsBegun;
     const rows = await listSigningKeys(db);
     const keys: HeldKey[] = [];
     for (const row of rows) {
@@ -121,6 +126,8 @@ export function createSigningKeys(deps: {
         retiresAt: row.retires_in_ms === null ? Number.POSITIVE_INFINITY : before + row.retires_in_ms,
       });
     }
+    if (turn < readShown) return rows;
+    readShown = turn;
     held = keys;
     keySet.replace(keys.map(({ kid, algorithm, publicKey }): VerificationKey => ({ kid, algorithm, publicKey })));
     return rows;
