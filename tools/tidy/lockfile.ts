@@ -22,7 +22,7 @@ export interface LockedPackage {
 export type Lockfile = Readonly<Record<string, LockedPackage>>;
 
 /** What the service installs in production, optional binaries of other machines aside. It may shrink. */
-const productionPackagesMax = 84;
+const productionPackagesMax = 110;
 
 const exact = /^\d+\.\d+\.\d+(-[\w.]+)?$/;
 const range = /^[\^~]?\d+\.\d+\.\d+(-[\w.]+)?$/;

@@ -5,3 +5,4 @@ export * from './http/problem.ts';
 export * from './json-schema.ts';
 export * from './permissions.ts';
 export * from './schemas.ts';
+export * from './schemas-passkeys.ts';

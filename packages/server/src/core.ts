@@ -24,10 +24,19 @@ import {
   updateTokenTtlMax,
 } from './keys/index.ts';
 import { createLockout, type Lockout } from './lockout/index.ts';
-import { createCompleteLogin, createLogin, createRegister, type Login, type Register } from './login/index.ts';
+import {
+  createCompleteLogin,
+  createLogin,
+  createPasskeyLogin,
+  createRegister,
+  type Login,
+  type PasskeyLogin,
+  type Register,
+} from './login/index.ts';
 import { createMail, type Mail } from './mail/index.ts';
 import type { Meters } from './meters.ts';
 import { createFactors } from './mfa/index.ts';
+import { createCeremonies, createPasskeys, createWebauthnFactor, type Passkeys } from './passkeys/index.ts';
 import type { PasswordHasher } from './passwords/index.ts';
 import { type Database, type MigrationStatus, migrationStatus } from './platform/database/index.ts';
 import type { Random } from './platform/random/index.ts';
@@ -116,6 +125,8 @@ export interface Core {
   readonly access: Access;
   readonly users: Users;
   readonly login: Login;
+  readonly passkeyLogin: PasskeyLogin;
+  readonly passkeys: Passkeys;
   readonly profile: Profile;
   readonly register: Register;
   migrations(): Promise<readonly MigrationStatus[]>;
@@ -256,8 +267,8 @@ export function createCore(options: CoreOptions): Core {
   const verificationRequired = settings.emailVerification === 'required';
   const passwordMinLength = settings.passwordMinLength;
   const accounts = { db, clock, random, audit, passwords, sessions };
-  // A room that has passkeys hands its factor in here.
-  const factors = createFactors({ webauthn: null });
+  const ceremonies = createCeremonies({ ...accounts, publicUrl: settings.publicUrl });
+  const factors = createFactors({ webauthn: createWebauthnFactor({ db, ceremonies }) });
   const complete = createCompleteLogin({ ...accounts, root, issuer });
 
   return {
@@ -293,6 +304,8 @@ export function createCore(options: CoreOptions): Core {
       verificationRequired,
       onLockout: meters.lockedOut,
     }),
+    passkeyLogin: createPasskeyLogin({ ...accounts, issuer, ceremonies, complete, verificationRequired }),
+    passkeys: createPasskeys({ ...accounts, revocation, mail, ceremonies, factors }),
     register: createRegister({ ...accounts, issuer, verificationRequired, passwordMinLength }),
     profile: createProfile({ ...accounts, passwordMinLength, lockout, revocation, onLockout: meters.lockedOut }),
     migrations: () => migrationStatus(db),

@@ -1,13 +1,16 @@
 /** The table of routes: one line an endpoint. */
 
 import type { Core } from './core.ts';
-import type { LoginOutcome, RegisterOutcome } from './login/index.ts';
+import type { LoginOutcome, PasskeyLoginOutcome, RegisterOutcome } from './login/index.ts';
 import { loginRoute } from './login/login.route.ts';
+import { passkeyLoginRoutes } from './login/passkey-login.route.ts';
 import { registerRoute } from './login/register.route.ts';
 import { clusterStatusRoute } from './operations/cluster-status.route.ts';
 import { docsRoute, metricsRoute, openapiRoute } from './operations/documents.route.ts';
 import { healthRoutes } from './operations/health.route.ts';
 import type { Health } from './operations/index.ts';
+import { credentialRoutes } from './passkeys/credentials.route.ts';
+import { registrationRoutes } from './passkeys/registration.route.ts';
 import { buildOpenApi, type OpenApiDocument, type RouteDefinition, renderDocsPage } from './platform/http/index.ts';
 import { changePasswordRoute } from './profile/change-password.route.ts';
 import { deleteMeRoute } from './profile/delete-me.route.ts';
@@ -28,6 +31,8 @@ export type RouteCore = Pick<
   | 'clock'
   | 'db'
   | 'login'
+  | 'passkeyLogin'
+  | 'passkeys'
   | 'register'
   | 'sessions'
   | 'revocation'
@@ -43,7 +48,7 @@ export interface RouteDeps {
   readonly health: Health;
   readonly cluster: Parameters<typeof clusterStatusRoute>[0];
   readonly renderMetrics: () => Promise<string>;
-  readonly onLogin: (outcome: LoginOutcome) => void;
+  readonly onLogin: (outcome: LoginOutcome | PasskeyLoginOutcome) => void;
   readonly onRegister: (outcome: RegisterOutcome) => void;
   readonly version: string;
   readonly publicUrl: string;
@@ -54,6 +59,7 @@ export function createRoutes(deps: RouteDeps): readonly RouteDefinition[] {
   const routes: readonly RouteDefinition[] = [
     registerRoute({ register: core.register, onOutcome: deps.onRegister }),
     loginRoute({ login: core.login, onOutcome: deps.onLogin }),
+    ...passkeyLoginRoutes({ passkeyLogin: core.passkeyLogin, onOutcome: deps.onLogin }),
     refreshTokenRoute(core.refresh),
     validateTokenRoute(core.validate),
     logoutRoute(core),
@@ -61,6 +67,8 @@ export function createRoutes(deps: RouteDeps): readonly RouteDefinition[] {
     updateMeRoute(core.profile),
     deleteMeRoute({ profile: core.profile, now: () => core.clock.wallMs() / 1_000 }),
     changePasswordRoute(core.profile),
+    ...registrationRoutes(core.passkeys),
+    ...credentialRoutes(core.passkeys),
     listSessionsRoute(core.sessions),
     deleteSessionRoute(core),
     revokeAllTokensRoute(core.revokeAll),
@@ -80,6 +88,7 @@ export function createRoutes(deps: RouteDeps): readonly RouteDefinition[] {
 
 const tags = [
   { name: 'accounts', description: 'Register, log in, who am I.' },
+  { name: 'passkeys', description: 'Passkeys (WebAuthn): add, use, rename, remove.' },
   { name: 'tokens', description: 'Validate and refresh tokens; the keys that verify them.' },
   { name: 'sessions', description: 'What a login starts and a logout ends; receipts of revocations.' },
   { name: 'operations', description: 'Health, metrics, the cluster, this description.' },

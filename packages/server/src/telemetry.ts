@@ -1,7 +1,7 @@
 /** The service's metrics, filled from what the rooms tell and, when somebody asks, from what they count themselves. */
 import type { Membership, MessageType, RunResult, Singletons } from './cluster/index.ts';
 import type { Core } from './core.ts';
-import type { LoginOutcome, RegisterOutcome } from './login/index.ts';
+import type { LoginOutcome, PasskeyLoginOutcome, RegisterOutcome } from './login/index.ts';
 import type { Meters } from './meters.ts';
 import { metricsTable } from './metrics-table.ts';
 import type { PasswordHasher } from './passwords/index.ts';
@@ -19,7 +19,7 @@ export interface Telemetry extends Meters {
   responded: HttpHooks['onResponse'];
   limited(policy: string): void;
   restarted(child: string): void;
-  loggedIn(outcome: LoginOutcome): void;
+  loggedIn(outcome: LoginOutcome | PasskeyLoginOutcome): void;
   registered(outcome: RegisterOutcome): void;
   singletonRan(name: string, result: RunResult): void;
   /** Between nodes. */

@@ -8,4 +8,5 @@
  */
 export { type Completed, type CompleteLogin, createCompleteLogin } from './complete.ts';
 export { createLogin, type Login, type LoginOutcome } from './login.ts';
+export { createPasskeyLogin, type PasskeyLogin, type PasskeyLoginOutcome } from './passkey-login.ts';
 export { createRegister, type Register, type RegisterOutcome } from './register.ts';

@@ -12,6 +12,8 @@ export type WebauthnPurpose = 'second_factor' | 'reauthenticate';
 export interface WebauthnFactor {
   /** Whether this user has a passkey; asked in transactions that add or remove a factor, too. */
   has(on: Queryable, userId: string): Promise<boolean>;
+  /** Removes every passkey of this user, in the transaction that resets its factors; answers how many. */
+  removeAll(tx: Queryable, userId: string): Promise<number>;
   /** PublicKeyCredentialRequestOptions as JSON, for this user's passkeys; its challenge is kept for this user and purpose. */
   options(userId: string, purpose: WebauthnPurpose): Promise<Readonly<Record<string, unknown>>>;
   /** `response`: a PublicKeyCredential as JSON, of anybody's making. */

@@ -18,6 +18,7 @@ export type EndReason =
   | 'disabled'
   | 'admin'
   | 'password_changed'
+  | 'factor_removed'
   | 'deleted';
 
 export interface NewSession {

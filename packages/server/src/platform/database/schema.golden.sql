@@ -69,6 +69,18 @@ mfa_challenges.amr text[] not null
 mfa_challenges.device_epoch bigint not null
 mfa_challenges.attempts integer not null default 0
 mfa_challenges.expires_at timestamp with time zone not null
+passkeys.id uuid not null
+passkeys.user_id uuid not null
+passkeys.credential_id bytea not null
+passkeys.public_key bytea not null
+passkeys.sign_count bigint not null
+passkeys.transports text[] not null
+passkeys.backup_eligible boolean not null
+passkeys.backed_up boolean not null
+passkeys.aaguid uuid not null
+passkeys.name text not null
+passkeys.created_at timestamp with time zone not null default now()
+passkeys.last_used_at timestamp with time zone
 recovery_codes.user_id uuid not null
 recovery_codes.hash bytea not null
 recovery_codes.created_at timestamp with time zone not null default now()
@@ -149,6 +161,10 @@ users.created_at timestamp with time zone not null default now()
 users.updated_at timestamp with time zone not null default now()
 users.last_login_at timestamp with time zone
 users.sessions_epoch bigint not null default 0
+webauthn_challenges.challenge_hash bytea not null
+webauthn_challenges.ceremony text not null
+webauthn_challenges.user_id uuid
+webauthn_challenges.expires_at timestamp with time zone not null
 
 -- constraints
 audit_events constraint audit_events_outcome_check CHECK ((outcome = ANY (ARRAY['success'::text, 'failure'::text, 'denied'::text])))
@@ -172,6 +188,9 @@ mail_tokens constraint mail_tokens_user_id_fkey FOREIGN KEY (user_id) REFERENCES
 mfa_challenges constraint mfa_challenges_pkey PRIMARY KEY (hash)
 mfa_challenges constraint mfa_challenges_purpose_check CHECK ((purpose = ANY (ARRAY['login'::text, 'reauthenticate'::text])))
 mfa_challenges constraint mfa_challenges_user_id_fkey FOREIGN KEY (user_id) REFERENCES users(id) ON DELETE CASCADE
+passkeys constraint passkeys_credential_id UNIQUE (credential_id)
+passkeys constraint passkeys_pkey PRIMARY KEY (id)
+passkeys constraint passkeys_user_id_fkey FOREIGN KEY (user_id) REFERENCES users(id) ON DELETE CASCADE
 recovery_codes constraint recovery_codes_pkey PRIMARY KEY (user_id, hash)
 recovery_codes constraint recovery_codes_user_id_fkey FOREIGN KEY (user_id) REFERENCES users(id) ON DELETE CASCADE
 revocations constraint revocations_kind_check CHECK ((kind = ANY (ARRAY['token'::text, 'session'::text, 'user'::text, 'key'::text])))
@@ -189,6 +208,9 @@ totp_factors constraint totp_factors_user_id_fkey FOREIGN KEY (user_id) REFERENC
 users constraint users_email_key UNIQUE (email_key)
 users constraint users_pkey PRIMARY KEY (id)
 users constraint users_status_check CHECK ((status = ANY (ARRAY['active'::text, 'disabled'::text])))
+webauthn_challenges constraint webauthn_challenges_ceremony_check CHECK ((ceremony = ANY (ARRAY['registration'::text, 'login'::text, 'second_factor'::text, 'reauthenticate'::text])))
+webauthn_challenges constraint webauthn_challenges_pkey PRIMARY KEY (challenge_hash)
+webauthn_challenges constraint webauthn_challenges_user_id_fkey FOREIGN KEY (user_id) REFERENCES users(id) ON DELETE CASCADE
 
 -- indexes
 CREATE INDEX audit_events_actor ON public.audit_events USING btree (actor, id)
@@ -220,6 +242,9 @@ CREATE UNIQUE INDEX mail_tokens_pkey ON public.mail_tokens USING btree (user_id,
 CREATE INDEX mfa_challenges_expires_at ON public.mfa_challenges USING btree (expires_at)
 CREATE UNIQUE INDEX mfa_challenges_pkey ON public.mfa_challenges USING btree (hash)
 CREATE INDEX mfa_challenges_user ON public.mfa_challenges USING btree (user_id)
+CREATE UNIQUE INDEX passkeys_credential_id ON public.passkeys USING btree (credential_id)
+CREATE UNIQUE INDEX passkeys_pkey ON public.passkeys USING btree (id)
+CREATE INDEX passkeys_user ON public.passkeys USING btree (user_id)
 CREATE UNIQUE INDEX recovery_codes_pkey ON public.recovery_codes USING btree (user_id, hash)
 CREATE INDEX revocations_expires_at ON public.revocations USING btree (expires_at)
 CREATE UNIQUE INDEX revocations_pkey ON public.revocations USING btree (id)
@@ -238,6 +263,8 @@ CREATE UNIQUE INDEX totp_factors_waiting ON public.totp_factors USING btree (use
 CREATE UNIQUE INDEX users_email_key ON public.users USING btree (email_key)
 CREATE UNIQUE INDEX users_pkey ON public.users USING btree (id)
 CREATE INDEX users_roles ON public.users USING gin (roles)
+CREATE INDEX webauthn_challenges_expires_at ON public.webauthn_challenges USING btree (expires_at)
+CREATE UNIQUE INDEX webauthn_challenges_pkey ON public.webauthn_challenges USING btree (challenge_hash)
 
 -- triggers
 CREATE TRIGGER audit_events_append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON public.audit_events FOR EACH STATEMENT EXECUTE FUNCTION refuse_change()
