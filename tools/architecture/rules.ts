@@ -12,7 +12,7 @@ export const roomGroups: readonly (readonly string[])[] = [
   ['platform'],
   ['audit', 'rate-limit', 'mail', 'passwords', 'keys'],
   ['accounts', 'access', 'revocation'],
-  ['sessions', 'lockout'],
+  ['sessions', 'lockout', 'api-keys'],
   ['tokens'],
   ['mfa', 'passkeys'],
   ['login', 'profile', 'recovery'],

@@ -4,6 +4,15 @@
  *
  *   subscriber ──▶ replica, freshness ──▶ verifier
  */
+export {
+  type ApiKeyRecord,
+  type ApiKeyTable,
+  createApiKeyTable,
+  type KeyRefusal,
+  looksLikeApiKey,
+  type RefusedKey,
+  type VerifiedKey,
+} from './api-keys.ts';
 export { signCompact } from './compact.ts';
 export { createFreshness, type Freshness, type Moment } from './freshness.ts';
 export { createKeySet, type KeySet, type VerificationKey } from './keys.ts';

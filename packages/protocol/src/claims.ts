@@ -30,9 +30,25 @@ export interface AccessTokenClaims {
   readonly epoch: number;
 }
 
+/** What is told of an API key that is valid: it names no session, and nobody has authenticated for it. */
+export interface ApiKeyClaims {
+  readonly iss: string;
+  readonly aud: string;
+  /** The owner: a user or a service account. */
+  readonly sub: string;
+  /** The key's id, and so is `jti`. */
+  readonly client_id: string;
+  readonly jti: string;
+  readonly iat: number;
+  /** Absent for a key without end. */
+  readonly exp?: number;
+  /** What it may do now: of its scope what its owner holds. */
+  readonly permissions: readonly string[];
+}
+
 /**
  * One fact of the revocation ledger. A token is dead when **any** entry covers it:
- * `token` by `jti`, `session` by `sid`, `key` by `kid`, `user` where the token's `epoch` is below `min_epoch`.
+ * `token` by `jti` (an API key by its id), `session` by `sid`, `key` by `kid`, `user` where the token's `epoch` is below `min_epoch`.
  */
 export interface RevocationEntry {
   readonly kind: 'token' | 'session' | 'user' | 'key';

@@ -17,3 +17,24 @@ export function covers(granted: string, wanted: string): boolean {
 /** Whether every one of `wanted` is covered by one of `granted`. */
 export const coversAll = (granted: readonly string[], wanted: readonly string[]): boolean =>
   wanted.every((permission) => granted.some((one) => covers(one, permission)));
+
+/** What both cover: of each pair the part that is the narrower, and nothing that another of them covers already. */
+export function intersect(one: readonly string[], other: readonly string[]): readonly string[] {
+  const common = new Set<string>();
+  for (const left of one) {
+    for (const right of other) {
+      const [leftResource = '', leftAction = ''] = left.split(':', 2);
+      const [rightResource = '', rightAction = ''] = right.split(':', 2);
+      const resource = narrower(leftResource, rightResource);
+      const action = narrower(leftAction, rightAction);
+      if (resource !== undefined && action !== undefined) common.add(`${resource}:${action}`);
+    }
+  }
+  const all = [...common];
+  return all.filter((permission) => !all.some((wider) => wider !== permission && covers(wider, permission))).toSorted();
+}
+
+function narrower(left: string, right: string): string | undefined {
+  if (left === right || right === '*') return left;
+  return left === '*' ? right : undefined;
+}

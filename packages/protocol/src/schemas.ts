@@ -188,6 +188,20 @@ export const ClaimsSchema = Type.Object(
   { title: 'AccessTokenClaims', additionalProperties: true },
 );
 
+const ApiKeyClaimsSchema = Type.Object(
+  {
+    iss: Type.String(),
+    aud: Type.String(),
+    sub: Id,
+    client_id: Id,
+    jti: Id,
+    iat: Type.Integer(),
+    exp: Type.Optional(Type.Integer()),
+    permissions: Type.Array(Type.String()),
+  },
+  { title: 'ApiKeyClaims', additionalProperties: false },
+);
+
 export const ValidateAnswerSchema = Type.Union(
   [
     Type.Object(
@@ -199,6 +213,16 @@ export const ValidateAnswerSchema = Type.Union(
         expires_at: Time,
       },
       { title: 'ValidToken', additionalProperties: false },
+    ),
+    Type.Object(
+      {
+        valid: Type.Literal(true),
+        claims: ApiKeyClaimsSchema,
+        user_id: Type.Union([Id, Type.Null()], { description: 'The owner; null for a service account' }),
+        session_id: Type.Null(),
+        expires_at: Type.Union([Time, Type.Null()]),
+      },
+      { title: 'ValidApiKey', additionalProperties: false },
     ),
     Type.Object(
       {

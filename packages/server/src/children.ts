@@ -97,13 +97,12 @@ export function childSpecs(parts: Parts): readonly ChildSpec[] {
       restart: 'permanent',
       stopTimeoutMs: 2_000,
       async start({ failed }) {
-        const running = every(everyMs.seen, () => core().sessions.flushSeen(), failed);
+        const flush = (): Promise<unknown> => Promise.all([core().sessions.flushSeen(), core().apiKeys.flushUsed()]);
+        const running = every(everyMs.seen, flush, failed);
         return {
           async stop() {
             await running.stop();
-            await core()
-              .sessions.flushSeen()
-              .catch(() => undefined);
+            await flush().catch(() => undefined);
           },
         };
       },

@@ -3,6 +3,8 @@
  * (listeners, timers); that is `service.ts`.
  */
 import {
+  type ApiKeyTable,
+  createApiKeyTable,
   createFreshness,
   createKeySet,
   createReplica,
@@ -15,6 +17,13 @@ import {
 } from '@auth-service/guard';
 import { type Access, createAccess } from './access/index.ts';
 import { createUsers, type Users } from './administration/index.ts';
+import {
+  type ApiKeys,
+  createApiKeys,
+  createFollowKeys,
+  createServiceAccounts,
+  type ServiceAccounts,
+} from './api-keys/index.ts';
 import { type Audit, createAudit } from './audit/index.ts';
 import {
   createRootSecret,
@@ -113,6 +122,10 @@ export interface Core {
   readonly replica: Replica;
   readonly freshness: Freshness;
   readonly verifier: Verifier;
+  /** What verifies API keys, beside `verifier` for tokens. */
+  readonly apiKeyTable: ApiKeyTable;
+  readonly apiKeys: ApiKeys;
+  readonly serviceAccounts: ServiceAccounts;
   readonly beat: Beat | null;
   readonly barrier: Barrier;
   readonly revocation: Revocation;
@@ -175,6 +188,12 @@ export function createCore(options: CoreOptions): Core {
     clock: () => clock.wallMs() / 1_000,
     whenStale: settings.revocationWhenStale,
   });
+  const apiKeyTable = createApiKeyTable({
+    replica,
+    freshness,
+    clock: () => clock.wallMs() / 1_000,
+    whenStale: settings.revocationWhenStale,
+  });
   let untimed = 0;
   const verifier: Verifier = {
     ...inner,
@@ -202,6 +221,7 @@ export function createCore(options: CoreOptions): Core {
           marginMs: leaseMarginMs,
           random: Math.random,
           hintsHealthy: hints.healthy,
+          follow: createFollowKeys({ table: apiKeyTable, replica }),
           onKeysVersion: keysVersionWatch(keys),
           onStoreTime: storeClock.learn,
           onBeat(outcome, applied) {
@@ -264,6 +284,7 @@ export function createCore(options: CoreOptions): Core {
   });
   const revokeAll = createRevokeAll({ db, audit, sessions, revocation });
   const access = createAccess({ db, audit, revocation });
+  const apiKeys = createApiKeys({ db, clock, random, audit, revocation });
   const verificationRequired = settings.emailVerification === 'required';
   const passwordMinLength = settings.passwordMinLength;
   const accounts = { db, clock, random, audit, passwords, sessions };
@@ -283,6 +304,9 @@ export function createCore(options: CoreOptions): Core {
     replica,
     freshness,
     verifier,
+    apiKeyTable,
+    apiKeys,
+    serviceAccounts: createServiceAccounts({ db, clock, random, audit, revocation }),
     beat,
     barrier,
     revocation,
@@ -292,7 +316,11 @@ export function createCore(options: CoreOptions): Core {
     access,
     revokeAll,
     refresh: createRefresh({ root, sessions, revocation, issuer, graceSeconds: settings.refreshReuseGraceSeconds }),
-    validate: createValidate({ verifier, clock }),
+    validate: createValidate({
+      ...{ verifier, clock, keys: apiKeyTable, issuer: settings.publicUrl, audience: settings.jwtAudience },
+      onKeyUsed: apiKeys.used,
+      onKeyOutdated: () => beat?.nudge(),
+    }),
     users: createUsers({ ...accounts, access, passwordMinLength, revocation, revokeAll }),
     login: createLogin({
       ...accounts,

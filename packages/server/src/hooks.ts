@@ -19,6 +19,11 @@ export function createHooks(deps: {
     verifier: core.verifier,
     now: () => core.clock.wallMs() / 1_000,
     onSeen: core.sessions.seen,
+    keys: core.apiKeyTable,
+    issuer: settings.publicUrl,
+    audience: settings.jwtAudience,
+    onKeyUsed: core.apiKeys.used,
+    onKeyOutdated: () => core.beat?.nudge(),
   });
   const tokens = { metrics: settings.metricsToken?.reveal(), cluster: settings.clusterStatusToken?.reveal() };
   function verdictOf(result: RateLimitResult): RateLimitVerdict {

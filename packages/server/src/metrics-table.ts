@@ -62,6 +62,12 @@ export const metricsTable = {
     labels: {},
     buckets: shortBuckets,
   },
+  auth_api_key_validations_total: {
+    type: 'counter',
+    help: 'API keys that were looked at. `outdated`: held up until what its owner holds now is read.',
+    labels: { result: ['valid', 'malformed', 'invalid', 'expired', 'revoked', 'outdated', 'stale'] },
+  },
+  auth_api_keys_held: { type: 'gauge', help: 'API keys in memory, those included that have ended.', labels: {} },
   auth_token_cache_total: {
     type: 'counter',
     help: 'Verified tokens that were found in memory or not.',

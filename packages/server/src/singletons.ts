@@ -39,6 +39,7 @@ export const jobNames = [
   'ledger-sweeper',
   'lockout-sweeper',
   'node-sweeper',
+  'api-key-sweeper',
   'key-rotation',
   'statistics',
 ] as const;
@@ -60,6 +61,7 @@ export function singletonJobs(core: Core): readonly SingletonKind[] {
     'node-sweeper': async ({ fenced }) => ({
       deleted: (await deleteDeadNodes(fenced)) + (await deleteDeadRegistrations(fenced, namesBatch)),
     }),
+    'api-key-sweeper': async ({ fenced }) => ({ deleted: await core.apiKeys.sweep(fenced) }),
     'key-rotation': ({ assertFence }) => core.keys.maintain(assertFence),
     // Every node tells the figure in its metrics; one of them counts.
     statistics: async () => ({ sessions: await core.sessions.count() }),

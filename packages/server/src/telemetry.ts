@@ -1,4 +1,5 @@
 /** The service's metrics, filled from what the rooms tell and, when somebody asks, from what they count themselves. */
+import type { KeyRefusal } from '@auth-service/guard';
 import type { Membership, MessageType, RunResult, Singletons } from './cluster/index.ts';
 import type { Core } from './core.ts';
 import type { LoginOutcome, PasskeyLoginOutcome, RegisterOutcome } from './login/index.ts';
@@ -29,7 +30,7 @@ export interface Telemetry extends Meters {
   watchPasswords(hasher: Pick<PasswordHasher, 'queued'>): void;
   watchLimits(limiter: { readonly state: 'shared' | 'per_node' }): void;
   watchPool(db: Pick<Database, 'pool'>): void;
-  watchCore(core: Pick<Core, 'verifier' | 'replica' | 'freshness'>): void;
+  watchCore(core: Pick<Core, 'verifier' | 'apiKeyTable' | 'replica' | 'freshness'>): void;
   watchCluster(cluster: { membership: Pick<Membership, 'members'>; singletons: Pick<Singletons, 'rows'> }): void;
   render(): Promise<string>;
 }
@@ -132,8 +133,12 @@ export function createTelemetry(options: {
         }
       });
     },
-    watchCore({ verifier, replica, freshness }) {
+    watchCore({ verifier, apiKeyTable, replica, freshness }) {
       metrics.onCollect(() => {
+        for (const [result, count] of Object.entries(apiKeyTable.figures())) {
+          metrics.total('auth_api_key_validations_total', { result: result as 'valid' | KeyRefusal }, count);
+        }
+        metrics.set('auth_api_keys_held', {}, apiKeyTable.size());
         const { hit, miss, servedStale, ...results } = verifier.figures();
         for (const result of ['valid', 'malformed', 'invalid', 'expired', 'revoked', 'stale'] as const) {
           metrics.total('auth_token_validations_total', { result }, results[result]);

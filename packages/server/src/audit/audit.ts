@@ -23,6 +23,8 @@ export interface Origin {
   readonly ip: string | null;
   readonly userAgent: string | null;
   readonly requestId: string | null;
+  /** The API key that asked in its owner's place: told in the event's detail. */
+  readonly apiKeyId?: string;
 }
 
 /** For what no request caused: the service itself, or the command line. */
@@ -114,7 +116,7 @@ export function createAudit(deps: { db: Database; clock: Clock; random: Random }
         user_agent: origin.userAgent,
         outcome: event.outcome,
         request_id: origin.requestId,
-        detail: event.detail ?? {},
+        detail: origin.apiKeyId === undefined ? (event.detail ?? {}) : { ...event.detail, api_key: origin.apiKeyId },
       });
     },
     seal,

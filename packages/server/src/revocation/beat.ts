@@ -5,6 +5,8 @@
  *   2. read what became visible since the cursor, in one statement with the next cursor;
  *   3. apply every row, then move the cursor, then count as fresh from before step 1 was sent.
  *
+ * What else every node holds in memory is read between 2 and 3 by the same cursor (`follow`), so that it is as fresh.
+ *
  * States of a node: `unread` (nothing loaded, refuses to vouch) → `fresh` → (no beat for the staleness bound) `stale`
  * → `fresh`. A changed store epoch goes back to reading the whole ledger, merged into what is held; when it may have lost
  * commits, what is held and not in the ledger is written back first, and receipts are quiet for the length of a lease.
@@ -81,6 +83,11 @@ export function createBeat(deps: {
   readonly random: () => number;
   /** Whether what these nodes revoke would be told to this one without a beat. */
   readonly hintsHealthy: (peers: readonly LivePeer[]) => boolean;
+  /**
+   * Reads what else became visible since the snapshot, everything for `null`; called when there is something. A throw fails
+   * the beat.
+   */
+  readonly follow: (on: DedicatedConnection, since: string | null) => Promise<void>;
   readonly onKeysVersion: (version: string) => void;
   /** The database's clock, read between these two moments of the monotonic one. */
   readonly onStoreTime: (storeMs: number, sentMonotonicMs: number, receivedMonotonicMs: number) => void;
@@ -134,6 +141,7 @@ export function createBeat(deps: {
     }
     lastEpoch = read.storeEpoch;
     if (read.whole) await settleHistory(on, read.entries);
+    if (read.followed) await deps.follow(on, attempt.cursor?.snapshot ?? null);
     if (own.complete(attempt, read) === 'load_whole') {
       again = true;
       return;
@@ -268,6 +276,8 @@ interface Read {
   readonly keysVersion: string;
   readonly entries: readonly RevocationEntry[];
   readonly whole: boolean;
+  /** There is something to `follow`. */
+  readonly followed: boolean;
 }
 
 async function readTail(on: DedicatedConnection, since: string): Promise<Read> {
@@ -280,6 +290,7 @@ async function readTail(on: DedicatedConnection, since: string): Promise<Read> {
     keysVersion: first.keys_version,
     entries: rows.filter(isEntry),
     whole: false,
+    followed: first.api_keys_changed,
   };
 }
 
@@ -305,6 +316,7 @@ async function readWhole(on: DedicatedConnection): Promise<Read> {
     keysVersion: moment.keys_version,
     entries,
     whole: true,
+    followed: true,
   };
 }
 

@@ -121,6 +121,8 @@ export interface BeatRow {
   readonly snapshot: string;
   readonly store_epoch: string;
   readonly keys_version: string;
+  /** Whether API keys changed since, which are read by the same cursor. */
+  readonly api_keys_changed: boolean;
   readonly kind: RevocationEntry['kind'] | null;
   readonly subject: string | null;
   readonly min_epoch: number | null;
@@ -130,10 +132,12 @@ export interface BeatRow {
 /** Statement 2: one statement, so the snapshot and the rows are of one moment. One row with nulls when nothing is new. */
 const readSince = statement<[string], BeatRow>(
   'revocations_list_since',
-  `select s.snapshot, s.store_epoch, s.keys_version, r.kind, r.subject, r.min_epoch,
+  `select s.snapshot, s.store_epoch, s.keys_version, s.api_keys_changed, r.kind, r.subject, r.min_epoch,
           ceil(extract(epoch from r.expires_at))::float8 as expires_at
      from (select pg_current_snapshot()::text as snapshot, store_epoch() as store_epoch,
-                  (select value from store_meta where key = 'keys_version') as keys_version) s
+                  (select value from store_meta where key = 'keys_version') as keys_version,
+                  exists (select from api_keys k where k.xid >= pg_snapshot_xmax($1::pg_snapshot)
+                      or k.xid = any (array(select pg_snapshot_xip($1::pg_snapshot)))) as api_keys_changed) s
      left join revocations_visible_since($1::pg_snapshot) r on true`,
 );
 

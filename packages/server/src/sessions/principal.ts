@@ -1,5 +1,10 @@
-/** Who calls: the bearer token of a request, verified locally by `guard`. No I/O. */
-import type { Verifier } from '@auth-service/guard';
+/**
+ * Who calls: the bearer token or the API key of a request, verified locally by `guard`. No I/O.
+ *
+ * A key speaks for its owner where a permission is asked for, and nowhere else: it is no session, so what is about a person, or
+ * wants a fresh authentication, refuses it.
+ */
+import { type ApiKeyRecord, type ApiKeyTable, looksLikeApiKey, type Verifier } from '@auth-service/guard';
 import type { AccessTokenClaims } from '@auth-service/protocol';
 import { coversAll } from '@auth-service/protocol';
 import {
@@ -11,13 +16,20 @@ import {
 } from '../platform/http/index.ts';
 
 export interface Principal {
+  /** The account; for a key its owner, which may be a service account. */
   readonly userId: string;
+  /** For a key its own id: no session has it. */
   readonly sessionId: string;
+  /** For a key what a token of it would say, with what it may do now as `permissions`. */
   readonly claims: AccessTokenClaims;
+  /** The API key that calls in the place of a person; `null` for a session. */
+  readonly apiKeyId: string | null;
 }
 
 /** `defineRoute` for routes that know who calls. */
 export const defineRoute = routeDefiner<Principal>();
+
+type BearerAccess = Extract<GuardedAccess, { kind: 'bearer' }>;
 
 export type BearerOutcome = { readonly kind: 'principal'; readonly principal: Principal } | Refusal;
 
@@ -29,13 +41,37 @@ export function createBearer(deps: {
   /** Seconds since 1970. */
   readonly now: () => number;
   readonly onSeen: (userId: string, sessionId: string) => void;
-}): (request: RequestContext, access: Extract<GuardedAccess, { kind: 'bearer' }>) => BearerOutcome {
+  readonly keys: Pick<ApiKeyTable, 'verify'>;
+  /** `iss` and `aud` of tokens. */
+  readonly issuer: string;
+  readonly audience: string;
+  readonly onKeyUsed: (id: string) => void;
+  /** A key was held up because its owner has changed: what has become of it is to be read soon. */
+  readonly onKeyOutdated: () => void;
+}): (request: RequestContext, access: BearerAccess) => BearerOutcome {
   const { verifier, onSeen } = deps;
+
+  function byKey(text: string, access: BearerAccess): BearerOutcome {
+    const verified = deps.keys.verify(text);
+    if (verified.kind === 'refused') {
+      if (verified.reason === 'outdated') deps.onKeyOutdated();
+      return refusalFor(verified.reason);
+    }
+    const { key } = verified;
+    const wanted = access.permission;
+    if ((wanted === undefined && access.apiKeys !== true) || access.maxAgeSeconds !== undefined) return noSession;
+    if (wanted !== undefined && !coversAll(key.permissions, [wanted])) return refusal('insufficient_permissions');
+    deps.onKeyUsed(key.id);
+    const claims = claimsOfKey(key, deps.issuer, deps.audience);
+    return { kind: 'principal', principal: { userId: key.ownerId, sessionId: key.id, claims, apiKeyId: key.id } };
+  }
+
   return (request, access) => {
     const header = request.headers.authorization;
     if (header === undefined || header === '') return refusal('missing_token');
     const token = bearer.exec(header)?.[1];
     if (token === undefined) return refusal('invalid_token');
+    if (looksLikeApiKey(token)) return byKey(token, access);
     const verified = verifier.verify(token);
     if (verified.kind === 'refused') return refusalFor(verified.reason);
     const { claims } = verified;
@@ -46,9 +82,31 @@ export function createBearer(deps: {
       return reauthenticationRequired(access.maxAgeSeconds);
     }
     onSeen(claims.sub, claims.sid);
-    return { kind: 'principal', principal: { userId: claims.sub, sessionId: claims.sid, claims } };
+    return { kind: 'principal', principal: { userId: claims.sub, sessionId: claims.sid, claims, apiKeyId: null } };
   };
 }
+
+const noSession = refusal('insufficient_permissions', {
+  detail: 'This is for people who have logged in: an API key is no session.',
+});
+
+/** What the routes see of a key: a token without factors, which nobody has authenticated for. */
+const claimsOfKey = (key: ApiKeyRecord, issuer: string, audience: string): AccessTokenClaims => ({
+  iss: issuer,
+  aud: audience,
+  sub: key.ownerId,
+  client_id: key.id,
+  sid: key.id,
+  jti: key.id,
+  iat: key.createdAt,
+  exp: key.expiresAt === null ? Number.MAX_SAFE_INTEGER : Math.floor(key.expiresAt),
+  auth_time: 0,
+  amr: [],
+  acr: 'aal1',
+  roles: [],
+  permissions: key.permissions,
+  epoch: key.ownerEpoch,
+});
 
 /** Sensitive routes want an authentication that is at most so old, seconds. */
 export const freshAuthenticationSeconds = 600;
@@ -76,6 +134,7 @@ function refusalFor(reason: string): Refusal {
     case 'revoked':
       return refusal('token_revoked');
     case 'stale':
+    case 'outdated':
       return refusal('revocation_state_stale', { retryAfterSeconds: 1 });
     default:
       return refusal('invalid_token');

@@ -11,7 +11,7 @@ export const revocationReceiptRoute = (revocation: Revocation) =>
     summary: 'A revocation receipt as it stands now',
     description: 'For the user whose revocation it was, or with the permission `revocations:read`.',
     tags: ['sessions'],
-    access: { kind: 'bearer' },
+    access: { kind: 'bearer', apiKeys: true },
     limit: 'api',
     params: Type.Object({ position: Type.String({ maxLength: 512 }) }),
     unknownFields: 'ignore',

@@ -5,7 +5,7 @@
  * and the answer of a token that verified before is kept ready beside it in guard's cache, which checks expiry, key,
  * revocation and freshness each time. Any other body goes on to the full path.
  */
-import type { Refused, Verifier } from '@auth-service/guard';
+import { looksLikeApiKey, type Refused, type Verifier } from '@auth-service/guard';
 import type { FastExchange, FastPath } from '../platform/http/index.ts';
 import { readBody } from '../platform/http/index.ts';
 import { validAnswer } from './validate.ts';
@@ -69,7 +69,8 @@ function answerOrFallBack(verifier: Verifier, exchange: FastExchange, bytes: Buf
 
 function answer(verifier: Verifier, exchange: FastExchange, bytes: Buffer): void {
   const token = tokenOf(bytes);
-  const verified = token === undefined ? undefined : verifier.verify(token);
+  // An API key goes the full way.
+  const verified = token === undefined || looksLikeApiKey(token) ? undefined : verifier.verify(token);
   if (token === undefined || verified === undefined || (verified.kind === 'refused' && mustFallBack(verified, token))) {
     exchange.fallBack(bytes);
     return;

@@ -1,4 +1,18 @@
 -- columns
+api_keys.id uuid not null
+api_keys.xid xid8 not null default pg_current_xact_id()
+api_keys.name text not null
+api_keys.prefix text not null
+api_keys.hash bytea not null
+api_keys.permissions text[] not null
+api_keys.owner_kind text not null
+api_keys.owner_id uuid not null
+api_keys.created_by uuid not null
+api_keys.created_at timestamp with time zone not null default now()
+api_keys.expires_at timestamp with time zone
+api_keys.revoked_at timestamp with time zone
+api_keys.revoked_reason text
+api_keys.last_used_at timestamp with time zone
 audit_events.id uuid not null
 audit_events.time timestamp(3) with time zone not null
 audit_events.type text not null
@@ -102,6 +116,15 @@ roles.updated_at timestamp with time zone not null default now()
 schema_migrations.name text not null
 schema_migrations.checksum text not null
 schema_migrations.applied_at timestamp with time zone not null default now()
+service_accounts.id uuid not null
+service_accounts.name text not null
+service_accounts.description text
+service_accounts.permissions text[] not null
+service_accounts.status text not null default 'active'::text
+service_accounts.epoch bigint not null default 1
+service_accounts.created_by uuid
+service_accounts.created_at timestamp with time zone not null default now()
+service_accounts.updated_at timestamp with time zone not null default now()
 sessions.id uuid not null
 sessions.user_id uuid not null
 sessions.counter integer not null default 0
@@ -167,6 +190,9 @@ webauthn_challenges.user_id uuid
 webauthn_challenges.expires_at timestamp with time zone not null
 
 -- constraints
+api_keys constraint api_keys_owner_kind_check CHECK ((owner_kind = ANY (ARRAY['user'::text, 'service_account'::text])))
+api_keys constraint api_keys_pkey PRIMARY KEY (id)
+api_keys constraint api_keys_prefix UNIQUE (prefix)
 audit_events constraint audit_events_outcome_check CHECK ((outcome = ANY (ARRAY['success'::text, 'failure'::text, 'denied'::text])))
 audit_events constraint audit_events_pkey PRIMARY KEY (id)
 audit_pending constraint audit_pending_pkey PRIMARY KEY (event_id)
@@ -197,6 +223,9 @@ revocations constraint revocations_kind_check CHECK ((kind = ANY (ARRAY['token':
 revocations constraint revocations_pkey PRIMARY KEY (id)
 roles constraint roles_pkey PRIMARY KEY (name)
 schema_migrations constraint schema_migrations_pkey PRIMARY KEY (name)
+service_accounts constraint service_accounts_name UNIQUE (name)
+service_accounts constraint service_accounts_pkey PRIMARY KEY (id)
+service_accounts constraint service_accounts_status_check CHECK ((status = ANY (ARRAY['active'::text, 'disabled'::text])))
 sessions constraint sessions_pkey PRIMARY KEY (id)
 sessions constraint sessions_user_id_fkey FOREIGN KEY (user_id) REFERENCES users(id) ON DELETE CASCADE
 signing_keys constraint signing_keys_algorithm_check CHECK ((algorithm = ANY (ARRAY['EdDSA'::text, 'ES256'::text, 'RS256'::text])))
@@ -213,6 +242,10 @@ webauthn_challenges constraint webauthn_challenges_pkey PRIMARY KEY (challenge_h
 webauthn_challenges constraint webauthn_challenges_user_id_fkey FOREIGN KEY (user_id) REFERENCES users(id) ON DELETE CASCADE
 
 -- indexes
+CREATE INDEX api_keys_owner ON public.api_keys USING btree (owner_id)
+CREATE UNIQUE INDEX api_keys_pkey ON public.api_keys USING btree (id)
+CREATE UNIQUE INDEX api_keys_prefix ON public.api_keys USING btree (prefix)
+CREATE INDEX api_keys_xid ON public.api_keys USING btree (xid)
 CREATE INDEX audit_events_actor ON public.audit_events USING btree (actor, id)
 CREATE UNIQUE INDEX audit_events_pkey ON public.audit_events USING btree (id)
 CREATE INDEX audit_events_target ON public.audit_events USING btree (target, id)
@@ -251,6 +284,8 @@ CREATE UNIQUE INDEX revocations_pkey ON public.revocations USING btree (id)
 CREATE INDEX revocations_xid ON public.revocations USING btree (xid)
 CREATE UNIQUE INDEX roles_pkey ON public.roles USING btree (name)
 CREATE UNIQUE INDEX schema_migrations_pkey ON public.schema_migrations USING btree (name)
+CREATE UNIQUE INDEX service_accounts_name ON public.service_accounts USING btree (name)
+CREATE UNIQUE INDEX service_accounts_pkey ON public.service_accounts USING btree (id)
 CREATE UNIQUE INDEX sessions_pkey ON public.sessions USING btree (id)
 CREATE INDEX sessions_user ON public.sessions USING btree (user_id)
 CREATE UNIQUE INDEX signing_keys_pkey ON public.signing_keys USING btree (kid)
@@ -269,8 +304,28 @@ CREATE UNIQUE INDEX webauthn_challenges_pkey ON public.webauthn_challenges USING
 -- triggers
 CREATE TRIGGER audit_events_append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON public.audit_events FOR EACH STATEMENT EXECUTE FUNCTION refuse_change()
 CREATE TRIGGER audit_seals_append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON public.audit_seals FOR EACH STATEMENT EXECUTE FUNCTION refuse_change()
+CREATE TRIGGER service_accounts_api_keys_end AFTER DELETE ON public.service_accounts FOR EACH ROW EXECUTE FUNCTION api_keys_follow_owner()
+CREATE TRIGGER service_accounts_api_keys_follow AFTER UPDATE OF permissions, status, epoch ON public.service_accounts FOR EACH ROW WHEN (((old.epoch <> new.epoch) OR (old.status <> new.status) OR (old.permissions IS DISTINCT FROM new.permissions))) EXECUTE FUNCTION api_keys_follow_owner()
+CREATE TRIGGER users_api_keys_end AFTER DELETE ON public.users FOR EACH ROW EXECUTE FUNCTION api_keys_follow_owner()
+CREATE TRIGGER users_api_keys_follow AFTER UPDATE OF permissions, status, epoch ON public.users FOR EACH ROW WHEN (((old.epoch <> new.epoch) OR (old.status <> new.status) OR (old.permissions IS DISTINCT FROM new.permissions))) EXECUTE FUNCTION api_keys_follow_owner()
 
 -- functions
+CREATE OR REPLACE FUNCTION public.api_keys_follow_owner()
+ RETURNS trigger
+ LANGUAGE plpgsql
+AS $function$
+begin
+  if tg_op = 'DELETE' then
+    update api_keys set revoked_at = clock_timestamp(), revoked_reason = 'owner_deleted', xid = pg_current_xact_id()
+     where owner_id = old.id and revoked_at is null;
+  elsif new.status <> 'active' then
+    update api_keys set revoked_at = clock_timestamp(), revoked_reason = 'owner_disabled', xid = pg_current_xact_id()
+     where owner_id = new.id and revoked_at is null;
+  else
+    update api_keys set xid = pg_current_xact_id() where owner_id = new.id and revoked_at is null;
+  end if;
+  return null;
+end $function$
 CREATE OR REPLACE FUNCTION public.refuse_change()
  RETURNS trigger
  LANGUAGE plpgsql
@@ -299,6 +354,7 @@ AS $function$
 $function$
 
 -- options
+api_keys with (fillfactor=70)
 mail_outbox with (fillfactor=70)
 sessions with (fillfactor=70)
 singletons with (fillfactor=50)

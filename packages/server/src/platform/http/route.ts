@@ -17,6 +17,8 @@ export type Access =
       readonly permission?: string;
       /** Only for who authenticated at most so many seconds ago (RFC 9470): 401 `reauthentication_required` otherwise. */
       readonly maxAgeSeconds?: number;
+      /** API keys may call though no permission is asked for: the route looks at what they carry itself. */
+      readonly apiKeys?: true;
     }
   | { readonly kind: 'operations'; readonly guard: 'metrics' | 'cluster' };
 
