@@ -70,6 +70,7 @@ const children = [
   'singletons',
   'sealer',
   'last-seen',
+  'mail',
   'worker-hints',
   'control',
   'http',

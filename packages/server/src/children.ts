@@ -4,6 +4,7 @@
  */
 import { controlPath } from './beside.ts';
 import { discoverySpec, lateHints, makeHintBus, meshSpec } from './children-cluster.ts';
+import { mailSpec } from './children-mail.ts';
 import { redisHintsSpecs, redisSpecs } from './children-redis.ts';
 import { controlPathMax, openControl } from './cli/index.ts';
 import { createIpcTransport } from './cluster/index.ts';
@@ -107,6 +108,7 @@ export function childSpecs(parts: Parts): readonly ChildSpec[] {
         };
       },
     },
+    mailSpec(parts),
     workerHintsSpec(parts),
     ...redisHintsSpecs(parts),
     controlSpec(parts),
@@ -202,6 +204,7 @@ async function wire(parts: Parts): Promise<Core> {
     },
     passwords: currentHasher(late),
     node,
+    onMail: () => late.pokeMail?.(),
     hints: lateHints(parts),
     onClockSkew(skewMs) {
       if (skewMs === 0) log.info({}, 'the clock of this machine agrees with the database again');

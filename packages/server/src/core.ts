@@ -94,6 +94,8 @@ export interface CoreOptions {
   /** `null` for a process that never verifies: it takes no lease, and waits for those that do. */
   readonly node: BeatNode | null;
   readonly hints?: HintWiring;
+  /** A mail was written; it is there when its transaction has committed. */
+  readonly onMail?: () => void;
   /** This machine's wall clock is wrong by so many milliseconds, by the database's; 0 when it is right again. */
   readonly onClockSkew?: (skewMs: number) => void;
 }
@@ -157,7 +159,14 @@ export function createCore(options: CoreOptions): Core {
     random,
   });
   const audit = createAudit({ db, clock, random });
-  const mail = createMail({ db, root, clock, random, describeDevice: deviceName, onEnqueued: () => undefined });
+  const mail = createMail({
+    db,
+    root,
+    clock,
+    random,
+    describeDevice: deviceName,
+    onEnqueued: () => options.onMail?.(),
+  });
 
   let tokenTtlMaxSeconds = settings.accessTtlSeconds;
   const keySet = createKeySet();

@@ -192,6 +192,11 @@ export const metricsTable = {
       { name: 'session-sweeper', result: 'failure' },
     ],
   },
+  auth_mails_total: {
+    type: 'counter',
+    help: 'Mails, by what became of a try. `not_sent`: there is no way out; `dead`: given up.',
+    labels: { result: ['sent', 'not_sent', 'postponed', 'dead'] },
+  },
   auth_supervisor_restarts_total: {
     type: 'counter',
     help: 'Parts of the service that ended and were started again.',
@@ -207,6 +212,7 @@ export const metricsTable = {
       'singletons',
       'sealer',
       'last-seen',
+      'mail',
       'worker-hints',
       'mesh',
       'discovery',

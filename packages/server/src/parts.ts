@@ -30,6 +30,8 @@ export interface Late {
   mesh?: Mesh;
   cluster?: ClusterRoom;
   http?: HttpService;
+  /** Mails may be waiting. */
+  pokeMail?: () => void;
   address?: { readonly url: string; readonly port: number };
 }
 

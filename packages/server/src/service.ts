@@ -2,7 +2,7 @@
  * The composition root: what runs, in which order it starts, how it is restarted, how it stops.
  *
  * Children in start order (stopped in reverse): store → redis → passwords → keys → revocations (the beat) → mesh → discovery →
- * singletons → sealer → last-seen → hints between workers, by Redis → control → http. Each that dies is started again with
+ * singletons → sealer → last-seen → mail → hints between workers, by Redis → control → http. Each that dies is started again with
  * backoff; too many deaths in a minute escalate, and the process ends.
  * Ready once all have started, and not any more as soon as the end begins: readiness first, then the listener with what is
  * in flight, then what runs, then the lease, then the store.

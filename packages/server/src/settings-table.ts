@@ -1,9 +1,6 @@
 /**
  * Every variable of the service: its kind, default, limits and meaning. The configuration page, `.env.example`, the
  * `config` command and the reading itself are made of this table.
- *
- * What is `unavailable` keeps its place and its form, and stops the start when it asks for something: nobody should
- * believe in a mail server that is not there.
  */
 import {
   boolean,
@@ -20,6 +17,7 @@ import {
   url,
 } from './platform/config/index.ts';
 import { clusterTable } from './settings-cluster.ts';
+import { mailTable } from './settings-mail.ts';
 import { hostPattern } from './settings-patterns.ts';
 import { redisTable } from './settings-redis.ts';
 
@@ -319,11 +317,6 @@ const operations = inGroup('Operations', {
   }),
 });
 
-const mail = inGroup('Mail (not available in this version yet)', {
-  SMTP_URL: secretUrl({ protocols: ['smtp', 'smtps'], unavailable: true, about: 'Mail server.' }),
-  MAIL_FROM: text({ default: undefined, values: 'address', about: 'Sender of the mails.' }),
-});
-
 export const settingsTable = {
   ...listener,
   ...store,
@@ -333,7 +326,7 @@ export const settingsTable = {
   ...protection,
   ...revocation,
   ...operations,
-  ...mail,
+  ...mailTable,
   ...redisTable,
   ...clusterTable,
 };
@@ -347,10 +340,12 @@ export const settingsPrefixes: readonly string[] = [
   'DB_',
   'JWT_',
   'LOCKOUT_',
+  'MAIL_',
   'PASSWORD_HASH_',
   'RATE_LIMIT_',
   'REDIS_',
   'REFRESH_',
   'REVOCATION_',
   'SESSION_',
+  'SMTP_',
 ];

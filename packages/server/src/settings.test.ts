@@ -364,21 +364,7 @@ describe('what settings may be together', () => {
   });
 });
 
-describe('what this version does not have', () => {
-  const active = {
-    ...{
-      SMTP_URL: 'smtp://mail.example',
-    },
-  };
-
-  for (const [name, value] of Object.entries(active)) {
-    test(`${name} stops the start`, () => {
-      const lines = problemsOf({ [name]: value });
-      assert.equal(lines.length, 1);
-      assert.match(lines[0] ?? '', new RegExp(`^${name}.* is not available in this version yet; unset it$`));
-    });
-  }
-
+describe('defaults that are written down', () => {
   test('what asks for nothing is taken', () => {
     settingsOf({
       ENABLE_CLUSTERING: 'false',
@@ -389,14 +375,62 @@ describe('what this version does not have', () => {
     });
     settingsOf({ CLUSTER_SECRET: secret, CLUSTER_PORT: '0' });
   });
+});
 
-  test('addresses that must be verified are told to get no mail yet, and who verifies them', () => {
-    const warned = (environment: Environment) => {
-      const result = load(environment);
-      return result.ok ? result.warnings.map(({ variable, mend }) => `${variable}: ${mend}`) : assert.fail();
-    };
+describe('mail', () => {
+  const mailOf = (environment: Environment) => {
+    const { smtp, from } = settingsOf(environment).mail;
+    return { smtp: smtp?.reveal(), from };
+  };
+  const warned = (environment: Environment) => {
+    const result = load(environment);
+    return result.ok ? result.warnings.map(({ variable, mend }) => `${variable}: ${mend}`) : assert.fail();
+  };
+
+  test('without a mail server the sender is made of the public address', () => {
+    const { smtp, from } = mailOf({ PUBLIC_URL: 'https://auth.example.org/base' });
+    assert.equal(smtp, undefined);
+    assert.deepEqual(from, { name: '', address: 'no-reply@auth.example.org' });
+    assert.equal(mailOf({ PUBLIC_URL: 'http://192.0.2.1:80' }).from.address, 'no-reply@localhost');
+  });
+
+  test('another machine must prove itself by TLS unless it is said otherwise; this one need not', () => {
+    const far = mailOf({ SMTP_URL: 'smtp://ada:p%40ss@mail.example', MAIL_FROM: 'Auth <auth@example.org>' });
+    assert.deepEqual(far, {
+      smtp: {
+        ...{ host: 'mail.example', port: 587, secure: false, tls: 'required' },
+        auth: { user: 'ada', pass: 'p@ss' },
+      },
+      from: { name: 'Auth', address: 'auth@example.org' },
+    });
+    assert.equal(mailOf({ SMTP_URL: 'smtp://mail.example?tls=opportunistic' }).smtp?.tls, 'opportunistic');
+    assert.equal(mailOf({ SMTP_URL: 'smtp://127.0.0.1:2525' }).smtp?.tls, 'opportunistic');
+    assert.equal(mailOf({ SMTP_URL: 'smtps://mail.example' }).smtp?.port, 465);
+  });
+
+  test('what contradicts itself is one line each', () => {
+    for (const [variable, value] of [
+      ['SMTP_URL', 'http://mail.example'],
+      ['SMTP_URL', 'smtps://mail.example?tls=none'],
+      ['SMTP_URL', 'smtp://a:b@mail.example?tls=none'],
+      ['SMTP_URL', 'smtp://mail.example?tls=perhaps'],
+      ['SMTP_URL', 'smtp://mail.example?pool=true'],
+      ['SMTP_URL', 'smtp://:b@mail.example'],
+      ['MAIL_FROM', 'ada'],
+      ['MAIL_FROM', 'Ada <ada@example.org'],
+      ['MAIL_FROM', 'ada@example.org>'],
+      ['MAIL_FROM', 'a@example.org, b@example.org'],
+    ] as const) {
+      const lines = problemsOf({ [variable]: value });
+      assert.deepEqual([lines.length, lines[0]?.startsWith(variable)], [1, true], `${value}: ${lines.join()}`);
+    }
+  });
+
+  test('addresses that must be verified want a mail server, or somebody who verifies them', () => {
     assert.deepEqual(warned({}), []);
-    assert.match(warned({ EMAIL_VERIFICATION: 'required' }).join(), /^EMAIL_VERIFICATION: .*users verify/);
+    assert.match(warned({ EMAIL_VERIFICATION: 'required' }).join(), /^EMAIL_VERIFICATION: set SMTP_URL.*users verify/);
+    const whole = { SMTP_URL: 'smtp://mail.example', MAIL_FROM: 'a@example.org' };
+    assert.deepEqual(warned({ EMAIL_VERIFICATION: 'required', ...whole }), []);
   });
 });
 

@@ -26,7 +26,8 @@ import {
   clusterWarnings,
   workersProblems,
 } from './settings-cluster.ts';
-import { mailWarnings } from './settings-mail.ts';
+import { listenerProblems } from './settings-listener.ts';
+import { type MailSettings, mailOf, mailProblems, mailWarnings } from './settings-mail.ts';
 import { hasRedis, type RedisSettings, redisOf, redisProblems } from './settings-redis.ts';
 import { settingsPrefixes, settingsTable } from './settings-table.ts';
 
@@ -93,6 +94,7 @@ export interface Settings {
   readonly rateLimitEnabled: boolean;
   readonly rateLimits: Readonly<Record<'login' | 'register' | 'refresh' | 'recovery' | 'mfa' | 'api', Rate>>;
   readonly emailVerification: 'off' | 'required';
+  readonly mail: MailSettings;
   readonly bootstrapAdmin: { readonly email: string; readonly password: Secret<string> } | undefined;
 
   readonly revocationAckTimeoutMs: number;
@@ -157,6 +159,7 @@ export function loadSettings(
     ...redisProblems(values, isSet, options.readFile),
     ...workersProblems(values, around.isEmbedded),
     ...clusterProblems(values, around),
+    ...mailProblems(values),
   ];
   // What follows from a problem that is told already (a secret that is "missing" because it was refused) is not told too.
   const more = together.filter((found) => !failed.some((name) => new RegExp(`\\b${name}\\b`).test(problemLine(found))));
@@ -180,7 +183,7 @@ export function loadSettings(
     ok: true,
     settings,
     effective: effectiveSettings(settingsTable, resolved, sources),
-    warnings: [...read.warnings, ...clusterWarnings(values, around), ...mailWarnings(values)],
+    warnings: [...read.warnings, ...clusterWarnings(values, around), ...mailWarnings(values, around)],
   };
 }
 
@@ -205,6 +208,7 @@ function resolve(values: Values, machine: Machine, environment: Environment): Om
     values.TLS_CERT_FILE === undefined || values.TLS_KEY_FILE === undefined
       ? undefined
       : { certFile: values.TLS_CERT_FILE, keyFile: values.TLS_KEY_FILE };
+  const publicUrl = values.PUBLIC_URL ?? `${tls === undefined ? 'http' : 'https'}://localhost:${values.PORT}`;
   const nodeName =
     values.NODE_NAME ?? `${machine.hostName.replaceAll(/[^A-Za-z0-9._-]/g, '-').slice(0, 50)}-${machine.suffix}`;
   return {
@@ -212,7 +216,8 @@ function resolve(values: Values, machine: Machine, environment: Environment): Om
     nodeName,
     host: values.HOST ?? (isOpenToAll ? '0.0.0.0' : '127.0.0.1'),
     port: values.PORT,
-    publicUrl: values.PUBLIC_URL ?? `${tls === undefined ? 'http' : 'https'}://localhost:${values.PORT}`,
+    publicUrl,
+    mail: mailOf(values, publicUrl),
     tls,
     trustProxy: values.TRUST_PROXY,
     corsOrigins: values.CORS_ORIGINS,
@@ -389,36 +394,6 @@ function secretProblems(values: Values): readonly SettingProblem[] {
     );
   }
   return problems;
-}
-
-function listenerProblems(values: Values, readFile: ReadTextFile): readonly SettingProblem[] {
-  const problems: SettingProblem[] = [];
-  const isWorkshop = values.NODE_ENV === 'test' || values.NODE_ENV === 'development';
-  if (values.CORS_ORIGINS.includes('*') && !isWorkshop) {
-    problems.push(problem('CORS_ORIGINS', 'holds *, which is refused in production', 'list the exact origins'));
-  }
-  const { TLS_CERT_FILE: certFile, TLS_KEY_FILE: keyFile } = values;
-  if ((certFile === undefined) !== (keyFile === undefined)) {
-    const missing = certFile === undefined ? 'TLS_CERT_FILE' : 'TLS_KEY_FILE';
-    problems.push(problem(missing, 'is missing; certificate and key go together', 'set both or neither'));
-  }
-  for (const [name, path] of [
-    ['TLS_CERT_FILE', certFile],
-    ['TLS_KEY_FILE', keyFile],
-  ] as const) {
-    if (path !== undefined && !isReadable(path, readFile)) {
-      problems.push(problem(name, 'names a file that cannot be read', 'correct the path or the permissions'));
-    }
-  }
-  return problems;
-}
-
-function isReadable(path: string, readFile: ReadTextFile): boolean {
-  try {
-    return readFile(path) !== '';
-  } catch {
-    return false;
-  }
 }
 
 function passwordProblems(values: Values): readonly SettingProblem[] {

@@ -25,9 +25,14 @@ function describe(error: Error, settings: Settings): string | undefined {
   if (code === 'EADDRINUSE') return `${where} is in use: stop what listens there, or set PORT`;
   if (code === 'EACCES' && isListenError(error)) return `no permission to listen on ${where}: set PORT above 1023`;
   if (code === 'EADDRNOTAVAIL') return `${settings.host} is no address of this machine: set HOST`;
-  const isOurs = ['signing key ', 'PostgreSQL ', 'BOOTSTRAP_ADMIN_', 'Redis would ', 'CLUSTER_PORT '].some((words) =>
-    error.message.startsWith(words),
-  );
+  const isOurs = [
+    'signing key ',
+    'PostgreSQL ',
+    'BOOTSTRAP_ADMIN_',
+    'Redis would ',
+    'CLUSTER_PORT ',
+    'MAIL_TEMPLATES: ',
+  ].some((words) => error.message.startsWith(words));
   if (isOurs) return error.message;
   return undefined;
 }

@@ -3,6 +3,7 @@ import type { KeyRefusal } from '@auth-service/guard';
 import type { Membership, MessageType, RunResult, Singletons } from './cluster/index.ts';
 import type { Core } from './core.ts';
 import type { LoginOutcome, PasskeyLoginOutcome, RegisterOutcome } from './login/index.ts';
+import type { MailResult } from './mail/index.ts';
 import type { Meters } from './meters.ts';
 import { metricsTable } from './metrics-table.ts';
 import type { PasswordHasher } from './passwords/index.ts';
@@ -13,6 +14,7 @@ import type { Clock } from './platform/time/index.ts';
 import type { Settings } from './settings.ts';
 
 export interface Telemetry extends Meters {
+  mailed(result: MailResult): void;
   hashed(algorithm: 'bcrypt' | 'argon2id', seconds: number): void;
   queried(statement: string, seconds: number): void;
   askedRedis(seconds: number): void;
@@ -70,6 +72,7 @@ export function createTelemetry(options: {
       metrics.count('auth_tokens_issued_total', { kind: 'refresh' });
     },
     lockedOut: () => metrics.count('auth_lockouts_total', {}),
+    mailed: (result) => metrics.count('auth_mails_total', { result }),
     hashed: (algorithm, seconds) => metrics.observe('auth_password_hash_seconds', { algorithm }, seconds),
     queried: (query, seconds) => metrics.observe('auth_db_query_duration_seconds', { query }, seconds),
     askedRedis: metrics.observer('auth_redis_command_duration_seconds', {}),

@@ -1,0 +1,45 @@
+/** What the variables of the listener may be together. */
+import type { ReadTextFile, SettingProblem } from './platform/config/index.ts';
+
+interface Values {
+  readonly NODE_ENV: 'production' | 'development' | 'test' | undefined;
+  readonly CORS_ORIGINS: readonly string[];
+  readonly TLS_CERT_FILE: string | undefined;
+  readonly TLS_KEY_FILE: string | undefined;
+}
+
+const problem = (variable: keyof Values, text: string, mend: string): SettingProblem => ({
+  variable,
+  problem: text,
+  mend,
+});
+
+export function listenerProblems(values: Values, readFile: ReadTextFile): readonly SettingProblem[] {
+  const problems: SettingProblem[] = [];
+  const isWorkshop = values.NODE_ENV === 'test' || values.NODE_ENV === 'development';
+  if (values.CORS_ORIGINS.includes('*') && !isWorkshop) {
+    problems.push(problem('CORS_ORIGINS', 'holds *, which is refused in production', 'list the exact origins'));
+  }
+  const { TLS_CERT_FILE: certFile, TLS_KEY_FILE: keyFile } = values;
+  if ((certFile === undefined) !== (keyFile === undefined)) {
+    const missing = certFile === undefined ? 'TLS_CERT_FILE' : 'TLS_KEY_FILE';
+    problems.push(problem(missing, 'is missing; certificate and key go together', 'set both or neither'));
+  }
+  for (const [name, path] of [
+    ['TLS_CERT_FILE', certFile],
+    ['TLS_KEY_FILE', keyFile],
+  ] as const) {
+    if (path !== undefined && !isReadable(path, readFile)) {
+      problems.push(problem(name, 'names a file that cannot be read', 'correct the path or the permissions'));
+    }
+  }
+  return problems;
+}
+
+function isReadable(path: string, readFile: ReadTextFile): boolean {
+  try {
+    return readFile(path) !== '';
+  } catch {
+    return false;
+  }
+}
