@@ -5,4 +5,5 @@ export * from './http/problem.ts';
 export * from './json-schema.ts';
 export * from './permissions.ts';
 export * from './schemas.ts';
+export * from './schemas-api-keys.ts';
 export * from './schemas-passkeys.ts';

@@ -26,6 +26,8 @@ import {
 } from './api-keys/index.ts';
 import { type Audit, createAudit } from './audit/index.ts';
 import {
+  type Cursors,
+  createCursors,
   createRootSecret,
   createSigningKeys,
   type RootSecret,
@@ -118,6 +120,7 @@ export interface Core {
   readonly clock: Clock;
   readonly random: Random;
   readonly root: RootSecret;
+  readonly cursors: Cursors;
   readonly keySet: KeySet;
   readonly keys: SigningKeys;
   readonly audit: Audit;
@@ -307,6 +310,7 @@ export function createCore(options: CoreOptions): Core {
     clock,
     random,
     root,
+    cursors: createCursors(root),
     keySet,
     keys,
     audit,

@@ -1,5 +1,7 @@
 /** The table of routes: one line an endpoint. */
 
+import { apiKeyRoutes } from './api-keys/api-keys.route.ts';
+import { serviceAccountRoutes } from './api-keys/service-accounts.route.ts';
 import type { Core } from './core.ts';
 import type { LoginOutcome, PasskeyLoginOutcome, RegisterOutcome } from './login/index.ts';
 import { loginRoute } from './login/login.route.ts';
@@ -28,6 +30,9 @@ import { validateTokenRoute } from './tokens/validate-token.route.ts';
 /** The part of the core that routes need; the OpenAPI generator passes one that is never called. */
 export type RouteCore = Pick<
   Core,
+  | 'apiKeys'
+  | 'serviceAccounts'
+  | 'cursors'
   | 'clock'
   | 'db'
   | 'login'
@@ -73,6 +78,8 @@ export function createRoutes(deps: RouteDeps): readonly RouteDefinition[] {
     deleteSessionRoute(core),
     revokeAllTokensRoute(core.revokeAll),
     revocationReceiptRoute(core.revocation),
+    ...apiKeyRoutes({ apiKeys: core.apiKeys, cursors: core.cursors, nowMs: () => core.clock.wallMs() }),
+    ...serviceAccountRoutes(core),
     jwksRoute(core.keys),
     ...healthRoutes(deps.health),
     clusterStatusRoute(deps.cluster),
@@ -91,6 +98,7 @@ const tags = [
   { name: 'passkeys', description: 'Passkeys (WebAuthn): add, use, rename, remove.' },
   { name: 'tokens', description: 'Validate and refresh tokens; the keys that verify them.' },
   { name: 'sessions', description: 'What a login starts and a logout ends; receipts of revocations.' },
+  { name: 'api keys', description: 'Keys for programs, and the service accounts that own some of them.' },
   { name: 'operations', description: 'Health, metrics, the cluster, this description.' },
 ];
 

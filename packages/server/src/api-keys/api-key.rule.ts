@@ -21,3 +21,12 @@ export function makeApiKey(random: Pick<Random, 'bytes'>): MadeKey {
   const text = `${prefix}_${random.bytes(secretBytes).toString('base64url')}`;
   return { prefix, text, hash: createHash('sha256').update(text).digest() };
 }
+
+/** Revoked or expired keys are told for a while longer. */
+export function statusOf(
+  key: { readonly revoked_at: Date | null; readonly expires_at: Date | null },
+  nowMs: number,
+): 'active' | 'expired' | 'revoked' {
+  if (key.revoked_at !== null) return 'revoked';
+  return key.expires_at !== null && key.expires_at.getTime() <= nowMs ? 'expired' : 'active';
+}

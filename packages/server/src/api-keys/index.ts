@@ -11,8 +11,6 @@
  * - Without the database keys are verified up to the bound of freshness; nothing is made or revoked.
  */
 
-export type { ApiKeyRow } from './api-keys.sql.ts';
-export { type ApiKeys, createApiKeys, type KeyOutcome } from './api-keys.ts';
+export { type ApiKeys, createApiKeys } from './api-keys.ts';
 export { createFollowKeys, type FollowKeys } from './held-keys.ts';
-export type { ServiceAccountRow } from './service-accounts.sql.ts';
 export { createServiceAccounts, type ServiceAccounts } from './service-accounts.ts';

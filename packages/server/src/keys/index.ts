@@ -5,6 +5,7 @@
  * - A key is published for two JWKS cache lives before it signs, and verifies until its last token has expired.
  * - Without the database a node goes on signing and verifying with the keys that it holds.
  */
+export { type Cursors, createCursors } from './cursors.ts';
 export { updateTokenTtlMax } from './keys.sql.ts';
 export { createRootSecret, type KeyPurpose, type RootSecret } from './root-secret.ts';
 export { findOrMakeRootSecret } from './root-secret-file.ts';

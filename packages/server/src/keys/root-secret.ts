@@ -22,7 +22,8 @@ export type KeyPurpose =
   | 'lockout'
   | 'positions'
   | 'mfa-secrets'
-  | 'mail';
+  | 'mail'
+  | 'cursors';
 
 export interface RootSecret {
   /** HMAC-SHA-256 under the current key of `purpose`. */

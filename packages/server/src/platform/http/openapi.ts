@@ -65,7 +65,12 @@ export function buildOpenApi({ routes, info, tags }: OpenApiInput): OpenApiDocum
       responses: components.responses,
       headers: commonHeaders,
       securitySchemes: {
-        bearer: { type: 'http', scheme: 'bearer', bearerFormat: 'JWT', description: 'An access token.' },
+        bearer: {
+          type: 'http',
+          scheme: 'bearer',
+          bearerFormat: 'JWT',
+          description: 'An access token; where a permission is asked for, an API key (`ask_…`) as well.',
+        },
         operations: {
           type: 'http',
           scheme: 'bearer',

@@ -24,6 +24,8 @@ const onBearer: readonly ErrorCode[] = [
   'token_expired',
   'token_revoked',
   'revocation_state_stale',
+  // Where no permission is asked for: an API key, which is no person.
+  'insufficient_permissions',
 ];
 const onOperations: readonly ErrorCode[] = ['missing_token', 'invalid_token', 'insufficient_permissions'];
 
@@ -43,7 +45,6 @@ export function routeErrors(route: RouteDefinition): readonly ErrorCode[] {
   if (route.query !== undefined) add(['validation_failed']);
   if (route.access.kind === 'bearer') {
     add(onBearer);
-    if (route.access.permission !== undefined) add(['insufficient_permissions']);
     if (route.access.maxAgeSeconds !== undefined) add(['reauthentication_required']);
   } else if (route.access.kind === 'operations') add(onOperations);
   return (Object.keys(errorTable) as ErrorCode[]).filter((code) => codes.has(code));
