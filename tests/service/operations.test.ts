@@ -150,6 +150,13 @@ onEachStore('operations', (service) => {
       'DELETE /api/auth/me',
       'PATCH /api/auth/me',
       'POST /api/auth/change-password',
+      'POST /api/auth/webauthn/login/options',
+      'POST /api/auth/webauthn/login/verify',
+      'POST /api/auth/webauthn/registration/options',
+      'POST /api/auth/webauthn/registration/verify',
+      'GET /api/auth/webauthn/credentials',
+      'PATCH /api/auth/webauthn/credentials/{id}',
+      'DELETE /api/auth/webauthn/credentials/{id}',
     ];
     assert.deepEqual(routes.sort(), wanted.sort());
     const text = JSON.stringify(document);
