@@ -25,7 +25,15 @@ interface Status {
   }[];
 }
 
-const jobs = ['key-rotation', 'ledger-sweeper', 'lockout-sweeper', 'node-sweeper', 'session-sweeper', 'statistics'];
+const jobs = [
+  'key-rotation',
+  'ledger-sweeper',
+  'lockout-sweeper',
+  'mfa-sweeper',
+  'node-sweeper',
+  'session-sweeper',
+  'statistics',
+];
 
 describe('/cluster/status of three services', () => {
   const services = new Map<string, RunningService>();

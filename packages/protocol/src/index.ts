@@ -6,4 +6,5 @@ export * from './json-schema.ts';
 export * from './permissions.ts';
 export * from './schemas.ts';
 export * from './schemas-api-keys.ts';
+export * from './schemas-mfa.ts';
 export * from './schemas-passkeys.ts';

@@ -34,19 +34,23 @@ import {
   type SigningKeys,
   updateTokenTtlMax,
 } from './keys/index.ts';
-import { createLockout, type Lockout } from './lockout/index.ts';
+import { createLockout, createProvePassword, type Lockout } from './lockout/index.ts';
 import {
   createCompleteLogin,
   createLogin,
   createPasskeyLogin,
+  createReauthenticate,
   createRegister,
+  createSecondStep,
   type Login,
   type PasskeyLogin,
+  type Reauthenticate,
   type Register,
+  type SecondStep,
 } from './login/index.ts';
 import { createMail, type Mail } from './mail/index.ts';
 import type { Meters } from './meters.ts';
-import { createFactors } from './mfa/index.ts';
+import { counterKeepSeconds, createMfa, type Mfa } from './mfa/index.ts';
 import { createCeremonies, createPasskeys, createWebauthnFactor, type Passkeys } from './passkeys/index.ts';
 import type { PasswordHasher } from './passwords/index.ts';
 import { type Database, type MigrationStatus, migrationStatus } from './platform/database/index.ts';
@@ -137,6 +141,7 @@ export interface Core {
   readonly sessions: Sessions;
   readonly lockout: Lockout;
   readonly mail: Mail;
+  readonly mfa: Mfa;
   readonly refresh: Refresh;
   readonly revokeAll: RevokeAll;
   readonly validate: Validate;
@@ -145,6 +150,8 @@ export interface Core {
   readonly login: Login;
   readonly passkeyLogin: PasskeyLogin;
   readonly passkeys: Passkeys;
+  readonly secondStep: SecondStep;
+  readonly reauthenticate: Reauthenticate;
   readonly profile: Profile;
   readonly register: Register;
   migrations(): Promise<readonly MigrationStatus[]>;
@@ -281,6 +288,7 @@ export function createCore(options: CoreOptions): Core {
     db,
     hmacKey: root.key('lockout'),
     maxAttempts: settings.maxLoginAttempts,
+    keepSeconds: counterKeepSeconds,
     durationSeconds: settings.lockoutDurationSeconds,
   });
   const issuer = createTokenIssuer({
@@ -301,8 +309,19 @@ export function createCore(options: CoreOptions): Core {
   const passwordMinLength = settings.passwordMinLength;
   const accounts = { db, clock, random, audit, passwords, sessions };
   const ceremonies = createCeremonies({ ...accounts, publicUrl: settings.publicUrl });
-  const factors = createFactors({ webauthn: createWebauthnFactor({ db, ceremonies }) });
   const complete = createCompleteLogin({ ...accounts, root, issuer });
+  const mfa = createMfa({
+    ...accounts,
+    root,
+    mail,
+    revocation,
+    issuer: new URL(settings.publicUrl).host,
+    webauthn: createWebauthnFactor({ db, ceremonies }),
+    onChecked: meters.secondFactor,
+  });
+  const steps = { ...accounts, mail, mfa, complete, onLockout: meters.lockedOut };
+  const secondStep = createSecondStep(steps);
+  const provePassword = createProvePassword({ ...accounts, lockout, onLockout: meters.lockedOut });
 
   return {
     settings,
@@ -326,6 +345,7 @@ export function createCore(options: CoreOptions): Core {
     sessions,
     lockout,
     mail,
+    mfa,
     access,
     revokeAll,
     refresh: createRefresh({ root, sessions, revocation, issuer, graceSeconds: settings.refreshReuseGraceSeconds }),
@@ -341,12 +361,14 @@ export function createCore(options: CoreOptions): Core {
       lockout,
       issuer,
       complete,
-      factors,
+      secondStep,
       verificationRequired,
       onLockout: meters.lockedOut,
     }),
     passkeyLogin: createPasskeyLogin({ ...accounts, issuer, ceremonies, complete, verificationRequired }),
-    passkeys: createPasskeys({ ...accounts, revocation, mail, ceremonies, factors }),
+    passkeys: createPasskeys({ ...accounts, revocation, mail, ceremonies, factors: mfa.factors }),
+    secondStep,
+    reauthenticate: createReauthenticate({ ...steps, provePassword, secondStep }),
     register: createRegister({ ...accounts, issuer, verificationRequired, passwordMinLength }),
     profile: createProfile({ ...accounts, passwordMinLength, lockout, revocation, onLockout: meters.lockedOut }),
     migrations: () => migrationStatus(db),

@@ -13,6 +13,8 @@ export interface Meters {
   sessionEnded(reason: EndReason, ageSeconds: number): void;
   tokensIssued(): void;
   lockedOut(): void;
+  /** A second factor was tried. */
+  secondFactor(method: 'totp' | 'recovery_code' | 'webauthn', result: 'success' | 'failure'): void;
   /** Seconds within the process to look at one access token. */
   validated(seconds: number): void;
 }
@@ -28,5 +30,6 @@ export const silentMeters: Meters = {
   sessionEnded: nothing,
   tokensIssued: nothing,
   lockedOut: nothing,
+  secondFactor: nothing,
   validated: nothing,
 };

@@ -115,6 +115,8 @@ export const metricsTable = {
         'admin',
         'password_changed',
         'factor_removed',
+        'reauthenticated',
+        'recovery_code',
         'deleted',
       ],
     },

@@ -5,8 +5,16 @@ import { serviceAccountRoutes } from './api-keys/service-accounts.route.ts';
 import type { Core } from './core.ts';
 import type { LoginOutcome, PasskeyLoginOutcome, RegisterOutcome } from './login/index.ts';
 import { loginRoute } from './login/login.route.ts';
+import { mfaOptionsRoute } from './login/mfa-options.route.ts';
+import { mfaVerifyRoute } from './login/mfa-verify.route.ts';
 import { passkeyLoginRoutes } from './login/passkey-login.route.ts';
+import { reauthenticateOptionsRoute, reauthenticateRoute } from './login/reauthenticate.route.ts';
 import { registerRoute } from './login/register.route.ts';
+import { beginTotpRoute } from './mfa/begin-totp.route.ts';
+import { confirmTotpRoute } from './mfa/confirm-totp.route.ts';
+import { getMfaRoute } from './mfa/get-mfa.route.ts';
+import { recoveryCodesRoute } from './mfa/recovery-codes.route.ts';
+import { removeTotpRoute } from './mfa/remove-totp.route.ts';
 import { clusterStatusRoute } from './operations/cluster-status.route.ts';
 import { docsRoute, metricsRoute, openapiRoute } from './operations/documents.route.ts';
 import { healthRoutes } from './operations/health.route.ts';
@@ -46,6 +54,9 @@ export type RouteCore = Pick<
   | 'validate'
   | 'keys'
   | 'profile'
+  | 'mfa'
+  | 'secondStep'
+  | 'reauthenticate'
 >;
 
 export interface RouteDeps {
@@ -65,6 +76,10 @@ export function createRoutes(deps: RouteDeps): readonly RouteDefinition[] {
     registerRoute({ register: core.register, onOutcome: deps.onRegister }),
     loginRoute({ login: core.login, onOutcome: deps.onLogin }),
     ...passkeyLoginRoutes({ passkeyLogin: core.passkeyLogin, onOutcome: deps.onLogin }),
+    mfaVerifyRoute({ secondStep: core.secondStep, onOutcome: deps.onLogin }),
+    mfaOptionsRoute(core.secondStep),
+    reauthenticateRoute(core.reauthenticate),
+    reauthenticateOptionsRoute(core.reauthenticate),
     refreshTokenRoute(core.refresh),
     validateTokenRoute(core.validate),
     logoutRoute(core),
@@ -74,6 +89,11 @@ export function createRoutes(deps: RouteDeps): readonly RouteDefinition[] {
     changePasswordRoute(core.profile),
     ...registrationRoutes(core.passkeys),
     ...credentialRoutes(core.passkeys),
+    getMfaRoute(core.mfa.enrolment),
+    beginTotpRoute(core.mfa.enrolment),
+    confirmTotpRoute(core.mfa.enrolment),
+    removeTotpRoute(core.mfa.enrolment),
+    recoveryCodesRoute(core.mfa.enrolment),
     listSessionsRoute(core.sessions),
     deleteSessionRoute(core),
     revokeAllTokensRoute(core.revokeAll),
@@ -96,6 +116,7 @@ export function createRoutes(deps: RouteDeps): readonly RouteDefinition[] {
 const tags = [
   { name: 'accounts', description: 'Register, log in, who am I.' },
   { name: 'passkeys', description: 'Passkeys (WebAuthn): add, use, rename, remove.' },
+  { name: 'mfa', description: 'Second factors, and proving again who you are.' },
   { name: 'tokens', description: 'Validate and refresh tokens; the keys that verify them.' },
   { name: 'sessions', description: 'What a login starts and a logout ends; receipts of revocations.' },
   { name: 'api keys', description: 'Keys for programs, and the service accounts that own some of them.' },

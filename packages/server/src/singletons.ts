@@ -38,6 +38,7 @@ export const jobNames = [
   'session-sweeper',
   'ledger-sweeper',
   'lockout-sweeper',
+  'mfa-sweeper',
   'node-sweeper',
   'api-key-sweeper',
   'key-rotation',
@@ -58,6 +59,7 @@ export function singletonJobs(core: Core): readonly SingletonKind[] {
       }
     },
     'lockout-sweeper': async ({ fenced }) => ({ deleted: await core.lockout.sweep(fenced) }),
+    'mfa-sweeper': async ({ fenced }) => ({ deleted: await core.mfa.sweep(fenced) }),
     'node-sweeper': async ({ fenced }) => ({
       deleted: (await deleteDeadNodes(fenced)) + (await deleteDeadRegistrations(fenced, namesBatch)),
     }),

@@ -71,6 +71,7 @@ export function createTelemetry(options: {
       metrics.count('auth_tokens_issued_total', { kind: 'access' });
       metrics.count('auth_tokens_issued_total', { kind: 'refresh' });
     },
+    secondFactor: (method, result) => metrics.count('auth_mfa_challenges_total', { method, result }),
     lockedOut: () => metrics.count('auth_lockouts_total', {}),
     mailed: (result) => metrics.count('auth_mails_total', { result }),
     hashed: (algorithm, seconds) => metrics.observe('auth_password_hash_seconds', { algorithm }, seconds),

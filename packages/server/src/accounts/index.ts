@@ -16,6 +16,7 @@ export {
   findUserById,
   insertUser,
   listUsers,
+  lockUser,
   type UserRow,
   updateEmailVerified,
   updateLastLogin,

@@ -60,9 +60,13 @@ const updateHash = statement<[string, string | null, string], { id: string }>(
     where id = $1 and password_hash is not distinct from $2 returning id`,
 );
 
-const updateLogin = statement<[string], UserRow>(
+const lock = statement<[string], UserRow>('users_lock', `select ${columns} from users where id = $1 for update`);
+
+/** `$2`: whether this is the whole login, also of an account with a second factor. */
+const updateLogin = statement<[string, boolean], UserRow>(
   'users_update_last_login',
-  `update users set last_login_at = clock_timestamp() where id = $1 and status = 'active' returning ${columns}`,
+  `update users set last_login_at = case when $2 or not mfa_enabled then clock_timestamp() else last_login_at end
+    where id = $1 and status = 'active' returning ${columns}`,
 );
 
 const updateNames = statement<[string, boolean, string | null, boolean, string | null], UserRow>(
@@ -146,9 +150,17 @@ export async function updatePasswordHash(on: Queryable, id: string, from: string
   return (await one(on, updateHash, [id, from, to])) !== undefined;
 }
 
-/** `undefined` when the account was disabled or deleted meanwhile. Locks the row until the transaction ends. */
-export function updateLastLogin(on: Queryable, id: string): Promise<UserRow | undefined> {
-  return one(on, updateLogin, [id]);
+/** As it is now, and as it stays until the transaction ends. */
+export function lockUser(tx: Queryable, id: string): Promise<UserRow | undefined> {
+  return one(tx, lock, [id]);
+}
+
+/**
+ * `undefined` when the account was disabled or deleted meanwhile. Locks the row until the transaction ends. Half a login of an
+ * account with a second factor is none.
+ */
+export function updateLastLogin(on: Queryable, id: string, acr: 'aal1' | 'aal2'): Promise<UserRow | undefined> {
+  return one(on, updateLogin, [id, acr === 'aal2']);
 }
 
 /** What is not named stays as it is. `undefined` when the account is gone. */

@@ -8,3 +8,4 @@
  */
 export { issueDeviceToken, readDeviceToken } from './device-token.rule.ts';
 export { type Attempt, type Checked, createLockout, type Lockout, type LockoutOptions } from './lockout.ts';
+export { createProvePassword, type PasswordProof, type ProvePassword } from './prove-password.ts';

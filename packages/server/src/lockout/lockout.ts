@@ -23,6 +23,8 @@ export interface LockoutOptions extends LockoutLimits {
   readonly db: Queryable;
   /** Rows are keyed by a MAC, so the table names no address. */
   readonly hmacKey: Uint8Array;
+  /** Rows are kept for so long at least, where other counters of the table last longer than this one's. */
+  readonly keepSeconds?: number;
   /** How long an attempt may wait for others to be decided; 5 s by default. */
   readonly waitMs?: number;
   /** Attempts that may wait, over all accounts; 2,000 by default. */
@@ -42,7 +44,7 @@ export type Attempt<T> =
 
 export interface Lockout {
   /**
-   * `accountKey` is the canonical address, known or not. `deviceId`: of a device token that was read for this account; such
+   * `accountKey` is the canonical address, known or not, or the name of another counter. `deviceId`: of a device token that was read for this account; such
    * a device has a counter of its own, and strangers cannot lock it out.
    */
   attempt<T>(accountKey: string, deviceId: string | undefined, check: () => Promise<Checked<T>>): Promise<Attempt<T>>;
@@ -171,7 +173,7 @@ export function createLockout(options: LockoutOptions): Lockout {
   return {
     attempt,
     unlock: (accountKey) => deleteLockout(db, rowKey(hmacKey, accountKey, undefined)),
-    sweep: (on = db) => deleteFadedLockouts(on, durationSeconds, sweepRowsMax),
+    sweep: (on = db) => deleteFadedLockouts(on, Math.max(durationSeconds, options.keepSeconds ?? 0), sweepRowsMax),
   };
 }
 

@@ -9,4 +9,6 @@
 export { type Completed, type CompleteLogin, createCompleteLogin } from './complete.ts';
 export { createLogin, type Login, type LoginOutcome } from './login.ts';
 export { createPasskeyLogin, type PasskeyLogin, type PasskeyLoginOutcome } from './passkey-login.ts';
+export { createReauthenticate, type Reauthenticate, type ReauthenticateOutcome } from './reauthenticate.ts';
 export { createRegister, type Register, type RegisterOutcome } from './register.ts';
+export { createSecondStep, type SecondStep, type SecondStepOutcome } from './second-step.ts';

@@ -3,6 +3,7 @@ import { LoginBodySchema, TokenAnswerSchema } from '@auth-service/protocol';
 import { refusal } from '../platform/http/index.ts';
 import { defineRoute, originOf } from '../sessions/index.ts';
 import type { Login, LoginOutcome } from './login.ts';
+import { refusalForFactor } from './mfa-required.ts';
 
 export const loginRoute = (deps: { login: Login; onOutcome: (outcome: LoginOutcome) => void }) =>
   defineRoute({
@@ -30,7 +31,7 @@ export const loginRoute = (deps: { login: Login; onOutcome: (outcome: LoginOutco
       const outcome = await deps.login({ email, password, deviceToken, origin: originOf(request) });
       deps.onOutcome(outcome);
       if (outcome.kind === 'logged_in') return { status: 200, body: outcome.answer };
-      if (outcome.kind === 'mfa_required') return refusal('mfa_required', { members: { methods: outcome.methods } });
+      if (outcome.kind === 'mfa_required') return refusalForFactor(outcome);
       const { retryAfterSeconds } = outcome;
       return refusal(outcome.code, retryAfterSeconds === undefined ? {} : { retryAfterSeconds });
     },

@@ -7,11 +7,11 @@ import { canonicalEmail, findUserByEmailKey, type UserRow, updatePasswordHash } 
 import type { Audit, Origin } from '../audit/index.ts';
 import type { RootSecret } from '../keys/index.ts';
 import { type Lockout, readDeviceToken } from '../lockout/index.ts';
-import type { FactorMethod, Factors } from '../mfa/index.ts';
 import type { PasswordHasher } from '../passwords/index.ts';
 import type { Database } from '../platform/database/index.ts';
 import type { TokenIssuer } from '../tokens/index.ts';
 import type { CompleteLogin } from './complete.ts';
+import type { MfaRequired, SecondStep } from './second-step.ts';
 
 export interface LoginCommand {
   readonly email: string;
@@ -33,7 +33,7 @@ export type LoginOutcome =
       readonly retryAfterSeconds?: number;
     }
   /** The password was right; the account has a second factor. */
-  | { readonly kind: 'mfa_required'; readonly methods: readonly FactorMethod[] };
+  | MfaRequired;
 
 export type Login = (command: LoginCommand) => Promise<LoginOutcome>;
 
@@ -45,7 +45,7 @@ export interface LoginDeps {
   readonly lockout: Lockout;
   readonly issuer: TokenIssuer;
   readonly complete: CompleteLogin;
-  readonly factors: Pick<Factors, 'methodsOf'>;
+  readonly secondStep: Pick<SecondStep, 'require'>;
   readonly verificationRequired: boolean;
   readonly onLockout: () => void;
 }
@@ -104,7 +104,11 @@ export function createLogin(deps: LoginDeps): Login {
       case 'completed':
         return { kind: 'logged_in', answer: done.answer };
       case 'second_factor_needed':
-        return { kind: 'mfa_required', methods: await deps.factors.methodsOf(db, { ...user, mfa_enabled: true }) };
+        return deps.secondStep.require(
+          { user: done.user, purpose: { kind: 'login' }, amr: ['pwd'] },
+          done.user,
+          command.origin,
+        );
       case 'not_any_more':
         return refused('invalid_credentials');
     }

@@ -31,6 +31,7 @@ export type {
 } from './session-store.ts';
 export {
   createSessions,
+  type Ending,
   type EndReason,
   type NewSession,
   type Sessions,

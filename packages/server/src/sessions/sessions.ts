@@ -19,6 +19,8 @@ export type EndReason =
   | 'admin'
   | 'password_changed'
   | 'factor_removed'
+  | 'reauthenticated'
+  | 'recovery_code'
   | 'deleted';
 
 export interface NewSession {
@@ -27,6 +29,15 @@ export interface NewSession {
   readonly amr: readonly string[];
   readonly acr: 'aal1' | 'aal2';
   readonly origin: Origin;
+  /** What `endOne` or `endAll` has ended in this transaction: it goes into the ledger with this session's beginning. */
+  readonly instead?: Ending | undefined;
+}
+
+/** Sessions that a transaction ends: the ledger's entries are still to be appended. */
+export interface Ending {
+  readonly ended: readonly EndedSession[];
+  readonly entries: readonly NewRevocation[];
+  readonly reason: EndReason;
 }
 
 /** Starts a session in the transaction; nothing that could fail should come after it. */
@@ -43,13 +54,9 @@ export interface Sessions {
   end(userId: string, sessionId: string, reason: EndReason, origin: Origin): Promise<Pending | undefined>;
   endReused(presented: Presented, userId: string, origin: Origin): Promise<Pending | null>;
   /** In the caller's transaction: ends all of the user's sessions but `keep`. After its commit: `ended`. */
-  endAll(
-    tx: Queryable,
-    userId: string,
-    keep: string | null,
-    why: EndReason,
-    actor: string,
-  ): Promise<{ ended: readonly EndedSession[]; entries: readonly NewRevocation[] }>;
+  endAll(tx: Queryable, userId: string, keep: string | null, why: EndReason, actor: string): Promise<Ending>;
+  /** In the caller's transaction: ends one session that a verified token of this user names; `undefined` when it has ended. */
+  endOne(tx: Queryable, userId: string, sessionId: string, why: EndReason): Promise<Ending | undefined>;
   /** After the commit: counts what ended, and drops it. */
   ended(userId: string, ended: readonly EndedSession[], reason: EndReason): void;
   find(userId: string, sessionId: string): Promise<SessionView | undefined>;
@@ -70,7 +77,8 @@ interface Begun {
   readonly id: string;
   readonly userId: string;
   readonly over: readonly EndedSession[];
-  /** Of those that had to make room. */
+  readonly instead: Ending | undefined;
+  /** Of those that had to make room, or that it replaces. */
   readonly pending: Pending | null;
 }
 
@@ -121,7 +129,7 @@ export function createSessions(deps: {
       };
       const run = db.transaction((tx) => {
         last = undefined;
-        return work(tx, async ({ user, amr, acr, origin }) => {
+        return work(tx, async ({ user, amr, acr, origin, instead }) => {
           const id = random.uuidv7(clock.wallMs());
           begun.push({ userId: user.id, id });
           const { session, overLimit: over } = await store.create(tx, {
@@ -133,8 +141,8 @@ export function createSessions(deps: {
             ip: origin.ip,
             userAgent: origin.userAgent,
           });
-          const entries = over.map((one) => entryOf(one, 'session_limit', 'system'));
-          last = { id, userId: user.id, over, pending: await revocation.append(tx, entries) };
+          const entries = [...(instead?.entries ?? []), ...over.map((one) => entryOf(one, 'session_limit', 'system'))];
+          last = { id, userId: user.id, over, instead, pending: await revocation.append(tx, entries) };
           return session;
         });
       });
@@ -187,7 +195,12 @@ export function createSessions(deps: {
 
     async endAll(tx, userId, keep, why, actor) {
       const gone = await store.revokeAllByUser(tx, userId, keep);
-      return { ended: gone, entries: gone.map((session) => entryOf(session, why, actor)) };
+      return { ended: gone, entries: gone.map((session) => entryOf(session, why, actor)), reason: why };
+    },
+
+    async endOne(tx, userId, sessionId, why) {
+      const gone = await store.revoke(tx, userId, sessionId, { named: true });
+      return gone && { ended: [gone], entries: [entryOf(gone, why, userId)], reason: why };
     },
 
     ended,
@@ -219,6 +232,7 @@ export function createSessions(deps: {
     if (started === undefined) return;
     deps.onStarted();
     ended(started.userId, started.over, 'limit');
+    if (started.instead !== undefined) ended(started.userId, started.instead.ended, started.instead.reason);
     if (started.pending !== null) await revocation.settle(started.pending, started.userId);
   }
 }
