@@ -19,6 +19,8 @@ export interface Freshness {
   invalidate(): void;
   /** `wallMs`: the wall clock as the caller has just read it, after its look-up; it is read here otherwise. */
   isFresh(wallMs?: number): boolean;
+  /** The same with another bound than `maxStalenessMs`. */
+  isFreshWithin(boundMs: number, wallMs?: number): boolean;
   /** Milliseconds since the last confirmation was sent; `Infinity` when there is none. */
   lagMs(): number;
 }
@@ -36,6 +38,11 @@ export function createFreshness(deps: {
   let wallMs = never;
   let invalidatedAt = never;
 
+  function isFreshWithin(boundMs: number, nowWallMs: number): boolean {
+    const elapsed = monotonicNow() - monotonicMs;
+    return elapsed >= 0 && elapsed < boundMs && nowWallMs - wallMs < boundMs;
+  }
+
   return {
     moment: () => ({ monotonicMs: monotonicNow(), wallMs: wallNow() }),
     confirm(sentAtMonotonicMs, sentAtWallMs) {
@@ -48,10 +55,8 @@ export function createFreshness(deps: {
       monotonicMs = never;
       wallMs = never;
     },
-    isFresh(nowWallMs = wallNow()) {
-      const elapsed = monotonicNow() - monotonicMs;
-      return elapsed >= 0 && elapsed < maxStalenessMs && nowWallMs - wallMs < maxStalenessMs;
-    },
+    isFresh: (nowWallMs = wallNow()) => isFreshWithin(maxStalenessMs, nowWallMs),
+    isFreshWithin: (boundMs, nowWallMs = wallNow()) => isFreshWithin(boundMs, nowWallMs),
     lagMs: () => monotonicNow() - monotonicMs,
   };
 }

@@ -14,6 +14,18 @@ export {
   type VerifiedKey,
 } from './api-keys.ts';
 export { signCompact } from './compact.ts';
+export {
+  type Auth,
+  createDecide,
+  type Decide,
+  type Decision,
+  type Incoming,
+  type Judge,
+  type Judgement,
+} from './doors/decide.ts';
+export type { Decider, Door } from './doors/door.ts';
+export { createLocalJudge } from './doors/judge.ts';
+export { bounded, type FreshnessPolicy, type Requirement, type RequireOptions } from './doors/requirement.ts';
 export { createFreshness, type Freshness, type Moment } from './freshness.ts';
 export { createKeySet, type KeySet, type VerificationKey } from './keys.ts';
 export { createReplica, type Replica } from './replica.ts';

@@ -1,0 +1,71 @@
+/** The door of bare `node:http`, and what the doors of frameworks on top of it share. */
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Answer } from './answer.ts';
+import type { Auth, Decision, Incoming } from './decide.ts';
+import { type Decider, type Door, makeDoor } from './door.ts';
+import type { Requirement } from './requirement.ts';
+
+export { authOf } from './door.ts';
+
+/** `Who`: `Auth`, or `Auth | null` behind `optionalAuth`. */
+export type Protect<Who> = <Q extends IncomingMessage, S extends ServerResponse>(
+  handler: (request: Q & { readonly auth: Who }, response: S) => unknown,
+) => (request: Q, response: S) => void;
+
+/**
+ * `createServer(door.requireAuth()((request, response) => …))`. A handler that fails is answered with an empty 500 where
+ * nothing was sent yet, and told to `onError`.
+ */
+export function createDoor(
+  guard: Decider,
+  options: { readonly onError?: (error: unknown) => void } = {},
+): Door<Protect<Auth>, Protect<Auth | null>> {
+  const { onError = () => undefined } = options;
+  const wrap =
+    (requirement: Requirement): Protect<Auth | null> =>
+    (handler) =>
+    (request, response) => {
+      const settle = (decision: Decision): unknown => {
+        if (decision.kind === 'refused') return send(response, decision.answer);
+        return handler(Object.assign(request, { auth: decision.auth }), response);
+      };
+      const fail = (error: unknown): void => {
+        onError(error);
+        if (!response.headersSent) response.writeHead(500);
+        response.end();
+      };
+      run(() => guard.decide(incomingOf(request), requirement), settle, fail);
+    };
+  // Nobody is let through as `null` by a requirement that is not optional.
+  return makeDoor(wrap as unknown as (requirement: Requirement) => Protect<Auth>, wrap);
+}
+
+/** Waits only where there is something to wait for. */
+function run(decide: () => Decision | Promise<Decision>, settle: (d: Decision) => unknown, fail: (e: unknown) => void) {
+  try {
+    const decision = decide();
+    const settled = decision instanceof Promise ? decision.then(settle) : settle(decision);
+    if (settled instanceof Promise) settled.catch(fail);
+  } catch (error) {
+    fail(error);
+  }
+}
+
+/** All `Authorization` headers of the message: `headers` keeps the first and forgets the others. */
+export function incomingOf(request: IncomingMessage, ownId?: string): Incoming {
+  const { rawHeaders } = request;
+  let authorization = request.headers.authorization;
+  let seen = 0;
+  for (let at = 0; at < rawHeaders.length; at += 2) {
+    if (rawHeaders[at]?.length !== 13 || rawHeaders[at]?.toLowerCase() !== 'authorization') continue;
+    seen += 1;
+    if (seen > 1) authorization += `, ${rawHeaders[at + 1] ?? ''}`;
+  }
+  const sent = request.headers['x-request-id'];
+  return { authorization, requestId: ownId ?? (typeof sent === 'string' ? sent : undefined) };
+}
+
+export function send(response: ServerResponse, { status, headers, body }: Answer): void {
+  response.writeHead(status, { ...headers, 'Content-Length': Buffer.byteLength(body) });
+  response.end(body);
+}
