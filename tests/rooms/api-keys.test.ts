@@ -128,7 +128,7 @@ forEachStore('API keys', (makeDatabase) => {
     const owner = await makeOwner(a.core, ['a:*', 'b:read']);
     const { text } = await makeKey(a.core, owner.id, ['a:read', 'a:write', 'b:read']);
     await setRoles(a.core, owner.id, [owner.role]);
-    const changed = await a.core.access.setPermissions(owner.role, ['a:read', 'c:*'], by);
+    const changed = await a.core.access.change(owner.role, { permissions: ['a:read', 'c:*'] }, by);
     assert.ok(changed.kind === 'done');
     const receipt = await a.core.revocation.settle(changed.pending, owner.id);
     assert.equal(receipt.effective_everywhere, true);

@@ -293,13 +293,13 @@ forEachStore('receipts', (makeDatabase) => {
     const verdict = core.validate(next.answer.access_token, wanted);
     assert.ok(verdict !== 'stale' && verdict.valid);
 
-    const changed = await core.access.setPermissions('editor', ['articles:read'], by);
+    const changed = await core.access.change('editor', { permissions: ['articles:read'] }, by);
     assert.equal(changed.kind, 'done');
     if (changed.kind === 'done') await core.revocation.settle(changed.pending, user.user.id);
     assert.deepEqual(core.validate(next.answer.access_token, wanted), { valid: false, reason: 'revoked' });
-    const large = await core.access.setPermissions(
+    const large = await core.access.change(
       'editor',
-      Array.from({ length: 500 }, (_, n) => `resource-${n}:act`),
+      { permissions: Array.from({ length: 500 }, (_, n) => `resource-${n}:act`) },
       by,
     );
     assert.equal(large.kind === 'refused' && large.code, 'conflict');

@@ -1,4 +1,5 @@
 /** The words on the wire: error codes, claims, permissions, schemas. No I/O. */
+export * from './administration.ts';
 export * from './claims.ts';
 export * from './errors.ts';
 export * from './http/problem.ts';

@@ -7,25 +7,24 @@ const printable = '^[^\\u0000-\\u001f\\u007f]*$';
 export const Text = (options: { maxLength: number; minLength?: number; description?: string }) =>
   Type.String({ pattern: printable, ...options });
 
-const Id = Type.String({ format: 'uuid', description: 'UUIDv7' });
-const Time = Type.String({ format: 'date-time', description: 'RFC 3339, UTC, milliseconds' });
+export const Id = Type.String({ format: 'uuid', description: 'UUIDv7' });
+export const Time = Type.String({ format: 'date-time', description: 'RFC 3339, UTC, milliseconds' });
 
-export const UserSchema = Type.Object(
-  {
-    id: Id,
-    email: Type.String(),
-    email_verified: Type.Boolean(),
-    first_name: Type.Union([Type.String(), Type.Null()]),
-    last_name: Type.Union([Type.String(), Type.Null()]),
-    roles: Type.Array(Type.String()),
-    permissions: Type.Array(Type.String()),
-    mfa_enabled: Type.Boolean(),
-    created_at: Time,
-    updated_at: Time,
-    last_login_at: Type.Union([Time, Type.Null()]),
-  },
-  { title: 'User', additionalProperties: false },
-);
+export const userMembers = {
+  id: Id,
+  email: Type.String(),
+  email_verified: Type.Boolean(),
+  first_name: Type.Union([Type.String(), Type.Null()]),
+  last_name: Type.Union([Type.String(), Type.Null()]),
+  roles: Type.Array(Type.String()),
+  permissions: Type.Array(Type.String()),
+  mfa_enabled: Type.Boolean(),
+  created_at: Time,
+  updated_at: Time,
+  last_login_at: Type.Union([Time, Type.Null()]),
+};
+
+export const UserSchema = Type.Object(userMembers, { title: 'User', additionalProperties: false });
 export type User = Static<typeof UserSchema>;
 
 export const TokenAnswerSchema = Type.Object(
@@ -45,27 +44,26 @@ export const TokenAnswerSchema = Type.Object(
 );
 export type TokenAnswer = Static<typeof TokenAnswerSchema>;
 
-export const SessionSchema = Type.Object(
-  {
-    id: Id,
-    current: Type.Boolean(),
-    created_at: Time,
-    last_seen_at: Time,
-    expires_at: Time,
-    ip: Type.Union([Type.String(), Type.Null()]),
-    user_agent: Type.Union([Type.String(), Type.Null()]),
-    device: Type.Object(
-      {
-        browser: Type.Union([Type.String(), Type.Null()]),
-        os: Type.Union([Type.String(), Type.Null()]),
-        type: Type.Union([Type.String(), Type.Null()]),
-      },
-      { additionalProperties: false },
-    ),
-    amr: Type.Array(Type.String()),
-  },
-  { title: 'Session', additionalProperties: false },
-);
+export const sessionMembers = {
+  id: Id,
+  current: Type.Boolean(),
+  created_at: Time,
+  last_seen_at: Time,
+  expires_at: Time,
+  ip: Type.Union([Type.String(), Type.Null()]),
+  user_agent: Type.Union([Type.String(), Type.Null()]),
+  device: Type.Object(
+    {
+      browser: Type.Union([Type.String(), Type.Null()]),
+      os: Type.Union([Type.String(), Type.Null()]),
+      type: Type.Union([Type.String(), Type.Null()]),
+    },
+    { additionalProperties: false },
+  ),
+  amr: Type.Array(Type.String()),
+};
+
+export const SessionSchema = Type.Object(sessionMembers, { title: 'Session', additionalProperties: false });
 export type Session = Static<typeof SessionSchema>;
 
 const receiptMembers = {

@@ -16,7 +16,16 @@ import {
   type Verifier,
 } from '@auth-service/guard';
 import { type Access, createAccess } from './access/index.ts';
-import { createUsers, type Users } from './administration/index.ts';
+import {
+  createKeyAdministration,
+  createSessionAdministration,
+  createStatistics,
+  createUsers,
+  type KeyAdministration,
+  type SessionAdministration,
+  type Statistics,
+  type Users,
+} from './administration/index.ts';
 import {
   type ApiKeys,
   createApiKeys,
@@ -25,6 +34,7 @@ import {
   type ServiceAccounts,
 } from './api-keys/index.ts';
 import { type Audit, createAudit } from './audit/index.ts';
+import { createOnce, type Once } from './idempotency/index.ts';
 import {
   type Cursors,
   createCursors,
@@ -147,6 +157,10 @@ export interface Core {
   readonly validate: Validate;
   readonly access: Access;
   readonly users: Users;
+  readonly keyAdministration: KeyAdministration;
+  readonly sessionAdministration: SessionAdministration;
+  readonly statistics: Statistics;
+  readonly once: Once;
   readonly login: Login;
   readonly passkeyLogin: PasskeyLogin;
   readonly passkeys: Passkeys;
@@ -354,7 +368,16 @@ export function createCore(options: CoreOptions): Core {
       onKeyUsed: apiKeys.used,
       onKeyOutdated: () => beat?.nudge(),
     }),
-    users: createUsers({ ...accounts, access, passwordMinLength, revocation, revokeAll }),
+    users: createUsers({ ...accounts, passwordMinLength, lockout, revocation }),
+    keyAdministration: createKeyAdministration({ keys, audit, revocation }),
+    sessionAdministration: createSessionAdministration({ db, audit, sessions, revocation }),
+    statistics: createStatistics({
+      db,
+      clock,
+      countSessions: sessions.count,
+      liveRevocations: () => replica.live(),
+    }),
+    once: createOnce({ db, root }),
     login: createLogin({
       ...accounts,
       root,

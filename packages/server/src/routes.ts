@@ -1,5 +1,12 @@
 /** The table of routes: one line an endpoint. */
 
+import { auditEventsRoutes } from './administration/audit-events.route.ts';
+import { keysRoutes } from './administration/keys.route.ts';
+import { rolesRoutes } from './administration/roles.route.ts';
+import { adminSessionsRoutes } from './administration/sessions.route.ts';
+import { statisticsRoute } from './administration/statistics.route.ts';
+import { userRoutes } from './administration/user.route.ts';
+import { usersRoutes } from './administration/users.route.ts';
 import { apiKeyRoutes } from './api-keys/api-keys.route.ts';
 import { serviceAccountRoutes } from './api-keys/service-accounts.route.ts';
 import type { Core } from './core.ts';
@@ -57,6 +64,13 @@ export type RouteCore = Pick<
   | 'mfa'
   | 'secondStep'
   | 'reauthenticate'
+  | 'access'
+  | 'audit'
+  | 'once'
+  | 'users'
+  | 'sessionAdministration'
+  | 'keyAdministration'
+  | 'statistics'
 >;
 
 export interface RouteDeps {
@@ -101,6 +115,13 @@ export function createRoutes(deps: RouteDeps): readonly RouteDefinition[] {
     ...apiKeyRoutes({ apiKeys: core.apiKeys, cursors: core.cursors, nowMs: () => core.clock.wallMs() }),
     ...serviceAccountRoutes(core),
     jwksRoute(core.keys),
+    ...usersRoutes(core),
+    ...userRoutes(core.users),
+    ...rolesRoutes(core),
+    ...adminSessionsRoutes({ sessions: core.sessionAdministration, cursors: core.cursors }),
+    ...auditEventsRoutes(core),
+    ...keysRoutes(core.keyAdministration),
+    statisticsRoute(core.statistics),
     ...healthRoutes(deps.health),
     clusterStatusRoute(deps.cluster),
     metricsRoute(deps.renderMetrics),
@@ -119,6 +140,7 @@ const tags = [
   { name: 'mfa', description: 'Second factors, and proving again who you are.' },
   { name: 'tokens', description: 'Validate and refresh tokens; the keys that verify them.' },
   { name: 'sessions', description: 'What a login starts and a logout ends; receipts of revocations.' },
+  { name: 'administration', description: 'Accounts, roles, sessions, keys and the audit log, each by a permission.' },
   { name: 'api keys', description: 'Keys for programs, and the service accounts that own some of them.' },
   { name: 'operations', description: 'Health, metrics, the cluster, this description.' },
 ];

@@ -14,6 +14,13 @@ const columns = 'name, description, permissions, built_in, created_at, updated_a
 
 const list = statement<[], RoleRow>('roles_list', `select ${columns} from roles order by name`);
 
+const listAfter = statement<[string, number], RoleRow>(
+  'roles_list_after',
+  `select ${columns} from roles where name collate "C" > $1 order by name collate "C" limit $2`,
+);
+
+const find = statement<[string], RoleRow>('roles_find', `select ${columns} from roles where name = $1`);
+
 /** `for share`: the permissions that a grant copies cannot change before the grant commits. */
 const lockNamed = statement<[readonly string[]], RoleRow>(
   'roles_find_for_grant',
@@ -31,9 +38,10 @@ const insert = statement<[string, string | null, readonly string[]], RoleRow>(
    on conflict (name) do nothing returning ${columns}`,
 );
 
-const updatePermissions = statement<[string, readonly string[]], RoleRow>(
-  'roles_update_permissions',
-  `update roles set permissions = $2::text[], updated_at = clock_timestamp() where name = $1 returning ${columns}`,
+const update = statement<[string, string | null, readonly string[]], RoleRow>(
+  'roles_update',
+  `update roles set description = $2, permissions = $3::text[], updated_at = clock_timestamp()
+    where name = $1 returning ${columns}`,
 );
 
 const remove = statement<[string], { name: string }>(
@@ -41,7 +49,7 @@ const remove = statement<[string], { name: string }>(
   'delete from roles where name = $1 returning name',
 );
 
-/** One lock for everything that may take the last administrator away. */
+/** One lock for everything that may take the last administrator away, or changes who may what. */
 const lockAdmins = statement<[], { locked: unknown }>(
   'roles_lock_administrators',
   `select pg_advisory_xact_lock(hashtext('auth-service/administrators')) as locked`,
@@ -70,6 +78,12 @@ const lockUser = statement<[string], HolderRow & { status: string }>(
   'select id, epoch, roles, permissions, status from users where id = $1 for update',
 );
 
+const findRights = statement<[string], { status: string; permissions: readonly string[] }>(
+  'roles_find_rights_of_principal',
+  `select status, permissions from users where id = $1
+   union all select status, permissions from service_accounts where id = $1`,
+);
+
 /** Everybody who has the role gets the permissions that their roles give now (without it, when `$2`). */
 const refreshHolders = statement<[string, boolean], HolderRow>(
   'roles_update_holders',
@@ -88,6 +102,17 @@ const refreshHolders = statement<[string, boolean], HolderRow>(
 
 export const listRoles = (on: Queryable): Promise<readonly RoleRow[]> => on.run(list, []);
 
+/** In the order of their names' bytes. */
+export const listRolesAfter = (on: Queryable, name: string, limit: number): Promise<readonly RoleRow[]> =>
+  on.run(listAfter, [name, limit]);
+
+export const findRole = (on: Queryable, name: string): Promise<RoleRow | undefined> => one(on, find, [name]);
+
+export const findRightsOfPrincipal = (
+  on: Queryable,
+  id: string,
+): Promise<{ status: string; permissions: readonly string[] } | undefined> => one(on, findRights, [id]);
+
 export const findRolesForGrant = (on: Queryable, names: readonly string[]): Promise<readonly RoleRow[]> =>
   on.run(lockNamed, [names]);
 
@@ -99,11 +124,11 @@ export const insertRole = (
   role: { name: string; description: string | null; permissions: readonly string[] },
 ): Promise<RoleRow | undefined> => one(on, insert, [role.name, role.description, role.permissions]);
 
-export const updateRolePermissions = (
+export const updateRole = (
   on: Queryable,
   name: string,
-  permissions: readonly string[],
-): Promise<RoleRow | undefined> => one(on, updatePermissions, [name, permissions]);
+  role: { description: string | null; permissions: readonly string[] },
+): Promise<RoleRow | undefined> => one(on, update, [name, role.description, role.permissions]);
 
 export async function deleteRole(on: Queryable, name: string): Promise<boolean> {
   return (await one(on, remove, [name])) !== undefined;

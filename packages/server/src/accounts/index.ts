@@ -15,7 +15,6 @@ export {
   findUserByEmailKey,
   findUserById,
   insertUser,
-  listUsers,
   lockUser,
   type UserRow,
   updateEmailVerified,

@@ -47,13 +47,6 @@ const findByKey = statement<[string], UserRow>(
 
 const findById = statement<[string], UserRow>('users_find_by_id', `select ${columns} from users where id = $1`);
 
-const list = statement<[string | null, string | null, number], UserRow>(
-  'users_list',
-  `select ${columns} from users
-    where ($1::uuid is null or id > $1::uuid) and ($2::text is null or position($2 in email_key) > 0)
-    order by id limit $3`,
-);
-
 const updateHash = statement<[string, string | null, string], { id: string }>(
   'users_update_password_hash',
   `update users set password_hash = $3, updated_at = clock_timestamp()
@@ -136,13 +129,6 @@ export function findUserByEmailKey(on: Queryable, emailKey: string): Promise<Use
 
 export function findUserById(on: Queryable, id: string): Promise<UserRow | undefined> {
   return one(on, findById, [id]);
-}
-
-export function listUsers(
-  on: Queryable,
-  page: { afterId: string | null; search: string | null; limit: number },
-): Promise<readonly UserRow[]> {
-  return on.run(list, [page.afterId, page.search, page.limit]);
 }
 
 /** Replaces exactly the hash that was read: a password changed meanwhile stays. */

@@ -1,7 +1,14 @@
 /**
- * Administration: what operators do to accounts, from the command line today.
+ * Administration: what operators do to accounts, sessions and keys, from the command line and through the API.
  *
  * - Each change is one transaction with its ledger rows and its audit event, and answers a receipt where it ends tokens.
+ * - Nobody touches what carries rights that they do not hold; it is judged in the transaction that acts.
+ * - No operator reads or sets a password through the API.
  * - The last administrator stays.
+ * - A page of a list costs what it shows, and is asked for by a cursor that nobody makes up.
  */
-export { commandLine, createUsers, type NewUser, type Operator, type Outcome, type Users } from './users.ts';
+export { createKeyAdministration, type KeyAdministration } from './keys.ts';
+export { createSessionAdministration, type SessionAdministration } from './sessions.ts';
+export { createStatistics, type Statistics } from './statistics.ts';
+export { type AdminRefusal, commandLine, createUsers, type NewUser, type Outcome, type Users } from './users.ts';
+export { type PlacedUser, placeOf } from './users-list.ts';

@@ -1,97 +1,128 @@
-/** What an operator does to accounts: create, disable, enable, revoke, verify. Each is one transaction with its audit event. */
+/**
+ * What an operator does to accounts, from the command line and through the API. Each is one transaction with its ledger rows and
+ * its audit event, judged in that transaction: nobody touches an account with rights that they do not hold.
+ */
 import type { Receipt } from '@auth-service/protocol';
 import {
-  type Access,
+  type AccessRefusal,
+  type Actor,
+  changedSince,
   claimsTooLarge,
   countOtherAdministrators,
   findRolesForGrant,
+  holdsNow,
   lastAdministrator,
   lockAdministrators,
+  type Precondition,
   permissionsOf,
+  refuseNotHeld,
 } from '../access/index.ts';
 import {
   canonicalEmail,
   countUsers,
+  deleteUser,
   describeEmailProblem,
   findUserByEmailKey,
   findUserById,
   insertUser,
-  listUsers,
+  lockUser,
   type UserRow,
   updateEmailVerified,
+  updateUserEpoch,
+  updateUserNames,
   updateUserStatus,
 } from '../accounts/index.ts';
-import { type Audit, noOrigin, type Origin } from '../audit/index.ts';
+import { type Audit, noOrigin } from '../audit/index.ts';
+import type { Lockout } from '../lockout/index.ts';
 import { checkPassword, type PasswordHasher } from '../passwords/index.ts';
-import type { Database } from '../platform/database/index.ts';
+import type { Database, Queryable } from '../platform/database/index.ts';
 import type { Random } from '../platform/random/index.ts';
 import type { Clock } from '../platform/time/index.ts';
-import type { Revocation } from '../revocation/index.ts';
-import type { Sessions } from '../sessions/index.ts';
-import type { RevokeAll } from '../tokens/index.ts';
+import type { Pending, Revocation } from '../revocation/index.ts';
+import type { EndedSession, EndReason, Sessions } from '../sessions/index.ts';
+import { listUsers, type PlacedUser, type UsersPlace, type UsersQuery } from './users-list.ts';
 
-export interface Operator {
-  readonly actor: string;
-  readonly origin: Origin;
+export const commandLine: Actor = { actor: 'cli', origin: noOrigin };
+
+export interface AdminRefusal {
+  readonly kind: 'refused';
+  readonly code: AccessRefusal['code'] | 'email_taken' | 'overloaded';
+  readonly detail: string;
+  /** The member of the body that is wrong, on `validation_failed`. */
+  readonly pointer?: string;
 }
 
-export const commandLine: Operator = { actor: 'cli', origin: noOrigin };
+export type Outcome<T> = { readonly kind: 'done'; readonly value: T } | AdminRefusal;
 
-export type Outcome<T> =
-  | { readonly kind: 'done'; readonly value: T }
-  | { readonly kind: 'refused'; readonly detail: string };
-
-export interface NewUser {
+export interface NewAccount {
   readonly email: string;
-  readonly password: string;
   readonly firstName?: string | null;
   readonly lastName?: string | null;
+  /** Besides `user`, which every account has. */
   readonly roles: readonly string[];
   readonly emailVerified: boolean;
 }
 
+export interface NewUser extends NewAccount {
+  readonly password: string;
+}
+
+export interface UserChanges {
+  readonly firstName?: string | null | undefined;
+  readonly lastName?: string | null | undefined;
+  /** An address may be declared proven, never unproven. */
+  readonly emailVerified?: true | undefined;
+}
+
+export type ReceiptOfAll = Receipt & { readonly revoked_sessions: number };
+
 export interface Users {
   /** By id or by address. */
   find(idOrEmail: string): Promise<UserRow | undefined>;
-  list(page: { afterId: string | null; search: string | null; limit: number }): Promise<readonly UserRow[]>;
-  create(user: NewUser, by: Operator): Promise<Outcome<UserRow>>;
+  page(query: UsersQuery, after: UsersPlace | undefined, limit: number): Promise<readonly PlacedUser[]>;
+  create(user: NewUser, by: Actor): Promise<Outcome<UserRow>>;
+  /** Without a password: only its owner sets one. In the caller's transaction, which commits on a refusal, too. */
+  createIn(tx: Queryable, user: NewAccount, by: Actor): Promise<Outcome<UserRow>>;
   /** The first administrator, only while there is no account at all. */
   bootstrap(email: string, password: string): Promise<Outcome<UserRow> | null>;
+  update(idOrEmail: string, changes: UserChanges, by: Actor, as?: Precondition<UserRow>): Promise<Outcome<UserRow>>;
   /** Ends every session and token of the account at once. */
-  disable(idOrEmail: string, by: Operator): Promise<Outcome<Receipt | null>>;
-  enable(idOrEmail: string, by: Operator): Promise<Outcome<null>>;
-  markVerified(idOrEmail: string, by: Operator): Promise<Outcome<null>>;
-  revokeSessions(idOrEmail: string, by: Operator): Promise<Outcome<Receipt & { revoked_sessions: number }>>;
+  disable(idOrEmail: string, by: Actor, as?: Precondition<UserRow>): Promise<Outcome<Receipt>>;
+  /** What ended stays ended. */
+  enable(idOrEmail: string, by: Actor, as?: Precondition<UserRow>): Promise<Outcome<UserRow>>;
+  /** Forgets the failed attempts of the account, and with them its lock. */
+  unlock(idOrEmail: string, by: Actor): Promise<Outcome<UserRow>>;
+  revokeSessions(idOrEmail: string, by: Actor): Promise<Outcome<ReceiptOfAll>>;
+  remove(idOrEmail: string, by: Actor, as?: Precondition<UserRow>): Promise<Outcome<ReceiptOfAll>>;
 }
 
-const uuid = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
-const refused = (detail: string): { kind: 'refused'; detail: string } => ({ kind: 'refused', detail });
-const unknownUser = refused('There is no such user.');
-
-function rolesProblem(
-  wanted: readonly string[],
-  known: readonly { readonly name: string; readonly permissions: readonly string[] }[],
-): { kind: 'refused'; detail: string } | null {
-  const unknown = wanted.find((name) => !known.some((role) => role.name === name));
-  if (unknown !== undefined) return refused(`There is no role named ${unknown.slice(0, 64)}.`);
-  const held = known.filter((role) => wanted.includes(role.name));
-  return claimsTooLarge(wanted, permissionsOf(held))
-    ? refused("The user's roles and permissions would exceed 6 KiB in a token.")
-    : null;
-}
-
-export function createUsers(deps: {
+export interface UsersDeps {
   readonly db: Database;
   readonly clock: Clock;
   readonly random: Random;
   readonly audit: Audit;
-  readonly access: Access;
-  readonly passwords: Pick<PasswordHasher, 'hash' | 'verify'>;
+  readonly passwords: Pick<PasswordHasher, 'hash'>;
   readonly passwordMinLength: number;
+  readonly lockout: Pick<Lockout, 'unlock'>;
   readonly sessions: Sessions;
   readonly revocation: Revocation;
-  readonly revokeAll: RevokeAll;
-}): Users {
+}
+
+interface Ending {
+  readonly ended: readonly EndedSession[];
+  readonly pending: Pending;
+}
+
+const uuid = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
+const unknownUser: AdminRefusal = { kind: 'refused', code: 'not_found', detail: 'There is no such user.' };
+const invalid = (pointer: string, detail: string): AdminRefusal => ({
+  kind: 'refused',
+  code: 'validation_failed',
+  detail,
+  pointer,
+});
+
+export function createUsers(deps: UsersDeps): Users {
   const { db, audit, sessions, revocation } = deps;
 
   async function find(idOrEmail: string): Promise<UserRow | undefined> {
@@ -100,46 +131,121 @@ export function createUsers(deps: {
     return address.ok ? findUserByEmailKey(db, address.key) : undefined;
   }
 
-  async function create(user: NewUser, by: Operator): Promise<Outcome<UserRow>> {
+  async function insert(tx: Queryable, user: NewAccount, hash: string | null, by: Actor): Promise<Outcome<UserRow>> {
     const address = canonicalEmail(user.email);
-    if (!address.ok) return refused(`${user.email.slice(0, 254)}: ${describeEmailProblem(address.problem)}`);
-    const problems = checkPassword(user.password, { minLength: deps.passwordMinLength, email: address.email });
-    if (problems.length > 0) return refused(problems.map((problem) => problem.detail).join(' '));
+    if (!address.ok) {
+      return invalid('/email', `${user.email.slice(0, 254)}: ${describeEmailProblem(address.problem)}`);
+    }
     const roles = [...new Set(['user', ...user.roles])].toSorted();
-    const problem = rolesProblem(roles, await deps.access.list());
-    if (problem !== null) return problem;
+    // Held, so that no role goes or grows between this and the commit.
+    const known = await findRolesForGrant(tx, roles);
+    const carried = [...permissionsOf(known), ...(roles.length > 1 ? ['roles:grant'] : [])];
+    const event = { type: 'user.created', target: null } as const;
+    if (!(await holdsNow(tx, by, carried))) return refuseNotHeld(tx, audit, by, event);
+    const unknown = roles.find((name) => !known.some((role) => role.name === name));
+    if (unknown !== undefined) return invalid('/roles', `There is no role named ${unknown.slice(0, 64)}.`);
+    if (claimsTooLarge(roles, permissionsOf(known))) {
+      const detail = "The user's roles and permissions would exceed 6 KiB in a token.";
+      return { kind: 'refused', code: 'conflict', detail };
+    }
+    const row = await insertUser(tx, {
+      id: deps.random.uuidv7(deps.clock.wallMs()),
+      email: address.email,
+      emailKey: address.key,
+      emailVerified: user.emailVerified,
+      passwordHash: hash,
+      firstName: user.firstName ?? null,
+      lastName: user.lastName ?? null,
+      roles,
+    });
+    if (row === undefined) {
+      return { kind: 'refused', code: 'email_taken', detail: 'An account with this address exists.' };
+    }
+    await audit.append(tx, by.origin, {
+      ...{ type: 'user.created', actor: by.actor, target: row.id, outcome: 'success' },
+      detail: { roles: row.roles },
+    });
+    return { kind: 'done', value: row };
+  }
+
+  async function create(user: NewUser, by: Actor): Promise<Outcome<UserRow>> {
+    const address = canonicalEmail(user.email);
+    if (!address.ok) {
+      return invalid('/email', `${user.email.slice(0, 254)}: ${describeEmailProblem(address.problem)}`);
+    }
+    const problems = checkPassword(user.password, { minLength: deps.passwordMinLength, email: address.email });
+    if (problems.length > 0) return invalid('/password', problems.map((problem) => problem.detail).join(' '));
     const hashed = await deps.passwords.hash(user.password);
-    if (hashed.kind === 'overloaded') return refused('Too many passwords are being hashed; try again.');
-    return db.transaction(async (tx): Promise<Outcome<UserRow>> => {
-      // Once more, and held: a role may have gone or grown while the password was hashed.
-      const changed = rolesProblem(roles, await findRolesForGrant(tx, roles));
-      if (changed !== null) return changed;
-      const row = await insertUser(tx, {
-        id: deps.random.uuidv7(deps.clock.wallMs()),
-        email: address.email,
-        emailKey: address.key,
-        emailVerified: user.emailVerified,
-        passwordHash: hashed.encoded,
-        firstName: user.firstName ?? null,
-        lastName: user.lastName ?? null,
-        roles,
-      });
-      if (row === undefined) return refused('An account with this address exists.');
-      await audit.append(tx, by.origin, {
-        type: 'user.created',
-        actor: by.actor,
-        target: row.id,
-        outcome: 'success',
-        detail: { roles: row.roles },
-      });
-      return { kind: 'done', value: row };
+    if (hashed.kind === 'overloaded') {
+      return { kind: 'refused', code: 'overloaded', detail: 'Too many passwords are being hashed; try again.' };
+    }
+    return db.transaction((tx) => insert(tx, user, hashed.encoded, by));
+  }
+
+  /** One transaction with the account locked, where `by` may act on it. */
+  async function act<T>(
+    idOrEmail: string,
+    by: Actor,
+    what: { readonly type: string; readonly as?: Precondition<UserRow> | undefined },
+    work: (tx: Queryable, user: UserRow) => Promise<Outcome<T>>,
+  ): Promise<Outcome<T>> {
+    const found = await find(idOrEmail);
+    if (found === undefined) return unknownUser;
+    return db.transaction(async (tx) => {
+      await lockAdministrators(tx);
+      const user = await lockUser(tx, found.id);
+      if (user === undefined) return unknownUser;
+      if (!(await holdsNow(tx, by, user.permissions))) {
+        return refuseNotHeld(tx, audit, by, { type: what.type, target: user.id });
+      }
+      if (what.as?.(user) === false) return changedSince;
+      return work(tx, user);
     });
   }
 
+  const note = (tx: Queryable, by: Actor, type: string, target: string, detail = {}): Promise<void> =>
+    audit.append(tx, by.origin, { type, actor: by.actor, target, outcome: 'success', detail });
+
+  async function isLastAdministrator(tx: Queryable, user: UserRow): Promise<boolean> {
+    const counts = user.roles.includes('admin') && user.status === 'active';
+    return counts && (await countOtherAdministrators(tx, user.id)) === 0;
+  }
+
+  /** Everything of the account that lives, under its new epoch. */
+  async function endEverything(
+    tx: Queryable,
+    user: UserRow,
+    epoch: number,
+    reason: EndReason,
+    by: Actor,
+  ): Promise<Ending> {
+    const { ended, entries } = await sessions.endAll(tx, user.id, null, reason, by.actor);
+    const whole = { kind: 'user' as const, subject: user.id, minEpoch: epoch, reason, actor: by.actor };
+    const pending = (await revocation.append(tx, [...entries, whole])) ?? (await revocation.mark(tx));
+    return { ended, pending };
+  }
+
+  async function settle(
+    outcome: Outcome<Ending & { readonly userId: string }>,
+    reason: EndReason,
+  ): Promise<Outcome<ReceiptOfAll>> {
+    if (outcome.kind === 'refused') return outcome;
+    const { ended, pending, userId } = outcome.value;
+    sessions.ended(userId, ended, reason);
+    const receipt = await revocation.settle(pending, userId);
+    return { kind: 'done', value: { ...receipt, revoked_sessions: ended.length } };
+  }
+
+  const ending = (user: UserRow, value: Ending): Outcome<Ending & { readonly userId: string }> => ({
+    kind: 'done',
+    value: { ...value, userId: user.id },
+  });
+
   return {
     find,
-    list: (page) => listUsers(db, page),
+    page: (query, after, limit) => listUsers(db, query, after, limit),
     create,
+    createIn: (tx, user, by) => insert(tx, user, null, by),
 
     async bootstrap(email, password) {
       if ((await countUsers(db)) > 0) return null;
@@ -147,69 +253,74 @@ export function createUsers(deps: {
       return create(admin, { actor: 'system', origin: noOrigin });
     },
 
-    async disable(idOrEmail, by) {
-      const user = await find(idOrEmail);
-      if (user === undefined) return unknownUser;
-      const done = await db.transaction(async (tx) => {
-        await lockAdministrators(tx);
-        const now = await findUserById(tx, user.id);
-        const isLast = now?.roles.includes('admin') === true && (await countOtherAdministrators(tx, user.id)) === 0;
-        if (isLast && now?.status === 'active') return 'last' as const;
+    update(idOrEmail, changes, by, as) {
+      return act<UserRow>(idOrEmail, by, { type: 'user.updated', as }, async (tx, user) => {
+        const { firstName, lastName, emailVerified } = changes;
+        if (firstName !== undefined || lastName !== undefined) {
+          await updateUserNames(tx, user.id, { firstName, lastName });
+          await note(tx, by, 'user.updated', user.id);
+        }
+        if (emailVerified === true && (await updateEmailVerified(tx, user.id))) {
+          await note(tx, by, 'user.email_verified', user.id);
+        }
+        return { kind: 'done', value: (await findUserById(tx, user.id)) ?? user };
+      });
+    },
+
+    async disable(idOrEmail, by, as) {
+      const outcome = await act(idOrEmail, by, { type: 'user.disabled', as }, async (tx, user) => {
+        if (await isLastAdministrator(tx, user)) return lastAdministrator;
         const epoch = await updateUserStatus(tx, user.id, 'disabled');
-        if (epoch === undefined) return null;
-        const { ended, entries } = await sessions.endAll(tx, user.id, null, 'disabled', by.actor);
-        const whole = { kind: 'user' as const, subject: user.id, minEpoch: epoch, reason: 'disabled', actor: by.actor };
-        const pending = await revocation.append(tx, [...entries, whole]);
-        await audit.append(tx, by.origin, {
-          type: 'user.disabled',
-          actor: by.actor,
-          target: user.id,
-          outcome: 'success',
-        });
-        return { ended, pending };
+        // Disabled before: the receipt tells how far that is known.
+        if (epoch === undefined) return ending(user, { ended: [], pending: await revocation.mark(tx) });
+        const ended = await endEverything(tx, user, epoch, 'disabled', by);
+        await note(tx, by, 'user.disabled', user.id);
+        return ending(user, ended);
       });
-      if (done === 'last') return refused(lastAdministrator.detail);
-      if (done === null) return { kind: 'done', value: null };
-      sessions.ended(user.id, done.ended, 'disabled');
-      return { kind: 'done', value: await revocation.settle(done.pending, user.id) };
+      const settled = await settle(outcome, 'disabled');
+      if (settled.kind === 'refused') return settled;
+      const { revoked_sessions: _, ...receipt } = settled.value;
+      return { kind: 'done', value: receipt };
     },
 
-    async enable(idOrEmail, by) {
-      const user = await find(idOrEmail);
-      if (user === undefined) return unknownUser;
-      await db.transaction(async (tx) => {
-        if ((await updateUserStatus(tx, user.id, 'active')) === undefined) return;
-        await audit.append(tx, by.origin, {
-          type: 'user.enabled',
-          actor: by.actor,
-          target: user.id,
-          outcome: 'success',
-        });
+    enable(idOrEmail, by, as) {
+      return act<UserRow>(idOrEmail, by, { type: 'user.enabled', as }, async (tx, user) => {
+        if ((await updateUserStatus(tx, user.id, 'active')) !== undefined) {
+          await note(tx, by, 'user.enabled', user.id);
+        }
+        return { kind: 'done', value: (await findUserById(tx, user.id)) ?? user };
       });
-      return { kind: 'done', value: null };
     },
 
-    async markVerified(idOrEmail, by) {
-      const user = await find(idOrEmail);
-      if (user === undefined) return unknownUser;
-      await db.transaction(async (tx) => {
-        if (!(await updateEmailVerified(tx, user.id))) return;
-        await audit.append(tx, by.origin, {
-          type: 'user.email_verified',
-          actor: by.actor,
-          target: user.id,
-          outcome: 'success',
-        });
+    unlock(idOrEmail, by) {
+      return act<UserRow>(idOrEmail, by, { type: 'user.unlocked' }, async (tx, user) => {
+        if (await deps.lockout.unlock(user.email_key, tx)) await note(tx, by, 'user.unlocked', user.id);
+        return { kind: 'done', value: user };
       });
-      return { kind: 'done', value: null };
     },
 
     async revokeSessions(idOrEmail, by) {
-      const user = await find(idOrEmail);
-      if (user === undefined) return unknownUser;
-      const options = { keep: null, reason: 'admin' as const, actor: by.actor, origin: by.origin };
-      const receipt = await deps.revokeAll(user.id, options);
-      return receipt === undefined ? unknownUser : { kind: 'done', value: receipt };
+      const outcome = await act(idOrEmail, by, { type: 'session.revoked_all' }, async (tx, user) => {
+        const epoch = await updateUserEpoch(tx, user.id, { tokens: true, devices: true });
+        if (epoch === undefined) return unknownUser;
+        const ended = await endEverything(tx, user, epoch, 'admin', by);
+        await note(tx, by, 'session.revoked_all', user.id, { sessions: ended.ended.length, kept_current: false });
+        return ending(user, ended);
+      });
+      return settle(outcome, 'admin');
+    },
+
+    async remove(idOrEmail, by, as) {
+      const outcome = await act(idOrEmail, by, { type: 'user.deleted', as }, async (tx, user) => {
+        if (await isLastAdministrator(tx, user)) return lastAdministrator;
+        const epoch = await updateUserEpoch(tx, user.id, { tokens: true, devices: true });
+        if (epoch === undefined) return unknownUser;
+        const ended = await endEverything(tx, user, epoch, 'deleted', by);
+        await note(tx, by, 'user.deleted', user.id);
+        await deleteUser(tx, user.id);
+        return ending(user, ended);
+      });
+      return settle(outcome, 'deleted');
     },
   };
 }

@@ -74,6 +74,8 @@ function leading(filters: AuditFilters): keyof typeof lists {
 
 /** By how much an id may tell a later time than its event's: as far as a source of ids goes on while its clock is set back. */
 const idAheadMsMax = 61_000;
+/** By how much it may tell an earlier one: times are rounded to milliseconds, ids are cut. */
+const idBehindMsMax = 1;
 const lastId = 'ffffffff-ffff-ffff-ffff-ffffffffffff';
 
 /** The lowest id of a millisecond. */
@@ -94,7 +96,7 @@ export function listEvents(
   const untilId = until === undefined ? lastId : idFrom(until.getTime() + idAheadMsMax);
   return on.run(lists[leading(filters)], [
     page.limit,
-    since === undefined ? idFrom(0) : idFrom(since.getTime()),
+    since === undefined ? idFrom(0) : idFrom(since.getTime() - idBehindMsMax),
     page.beforeId !== null && page.beforeId < untilId ? page.beforeId : untilId,
     since?.toISOString() ?? '-infinity',
     until?.toISOString() ?? 'infinity',

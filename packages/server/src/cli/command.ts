@@ -1,8 +1,7 @@
 /** What one command of the command line is, and what it may use. */
 import type { Access } from '../access/index.ts';
-import type { Users } from '../administration/index.ts';
+import type { KeyAdministration, Users } from '../administration/index.ts';
 import type { Audit } from '../audit/index.ts';
-import type { SigningKeys } from '../keys/index.ts';
 import type { MigrationStatus } from '../platform/database/index.ts';
 import type { Revocation } from '../revocation/index.ts';
 
@@ -14,7 +13,7 @@ export const exitUsage = 2;
 export interface CommandRooms {
   readonly users: Users;
   readonly access: Access;
-  readonly keys: SigningKeys;
+  readonly keyAdministration: KeyAdministration;
   readonly audit: Audit;
   readonly revocation: Revocation;
   migrations(): Promise<readonly MigrationStatus[]>;

@@ -74,7 +74,7 @@ export const keysCommands: readonly Command[] = [
     flags: {},
     examples: ['auth-service keys list'],
     async run({ out, rooms, json }) {
-      const keys = await rooms.keys.list();
+      const keys = await rooms.keyAdministration.list();
       if (json) out.line(JSON.stringify({ keys }));
       else {
         const rows = keys.map((key) => [key.kid, key.algorithm, key.state, key.activates_at, key.retires_at ?? '']);
@@ -91,14 +91,7 @@ export const keysCommands: readonly Command[] = [
     flags: { now: { type: 'boolean', describe: 'Sign with it at once (verifiers that cache the key set may lag)' } },
     examples: ['auth-service keys rotate', 'auth-service keys rotate --now'],
     async run({ flags, out, rooms, json }) {
-      const made = await rooms.keys.rotate({ immediately: flags['now'] === true }, (tx) =>
-        rooms.audit.append(tx, commandLine.origin, {
-          type: 'key.rotated',
-          actor: commandLine.actor,
-          target: null,
-          outcome: 'success',
-        }),
-      );
+      const made = await rooms.keyAdministration.rotate({ immediately: flags['now'] === true }, commandLine);
       out.line(
         json ? JSON.stringify({ key: made }) : `key ${made.kid} is ${made.state}, signs from ${made.activates_at}`,
       );
@@ -113,19 +106,9 @@ export const keysCommands: readonly Command[] = [
     examples: ['auth-service keys revoke kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k'],
     async run({ args, out, rooms, json }) {
       const [kid = ''] = args;
-      let pending: Awaited<ReturnType<typeof rooms.revocation.append>> = null;
-      const done = await rooms.keys.revoke(kid, async (tx) => {
-        const entry = { kind: 'key' as const, subject: kid, reason: 'compromised', actor: commandLine.actor };
-        pending = await rooms.revocation.append(tx, [entry]);
-        await rooms.audit.append(tx, commandLine.origin, {
-          type: 'key.revoked',
-          actor: commandLine.actor,
-          target: kid,
-          outcome: 'success',
-        });
-      });
-      if (!done) return refuse(out, 'There is no such key, or it was revoked before. See: auth-service keys list');
-      const receipt = await rooms.revocation.settle(pending, 'cli');
+      const outcome = await rooms.keyAdministration.revoke(kid, commandLine);
+      if (outcome.kind === 'refused') return refuse(out, `${outcome.detail} See: auth-service keys list`);
+      const receipt = outcome.value;
       if (json) out.line(JSON.stringify({ kid, receipt }));
       else
         out.line(

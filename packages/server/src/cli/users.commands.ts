@@ -1,8 +1,8 @@
 /** auth-service users … */
 
 import type { Receipt } from '@auth-service/protocol';
-import { toUser, type UserRow } from '../accounts/index.ts';
-import { commandLine, type Outcome } from '../administration/index.ts';
+import { toUser } from '../accounts/index.ts';
+import { commandLine, type Outcome, type PlacedUser, placeOf } from '../administration/index.ts';
 import { type Command, type CommandContext, exitFailed, exitOk, exitUsage, printable, table } from './command.ts';
 
 const pageSize = 200;
@@ -54,19 +54,19 @@ export const usersCommands: readonly Command[] = [
     summary: 'List accounts',
     positionals: [],
     flags: {
-      search: { type: 'string', describe: 'Only addresses that contain this' },
+      search: { type: 'string', describe: 'Only addresses and names that begin so; with @ in front, domains' },
       limit: { type: 'string', describe: 'At most so many (100)' },
     },
     examples: ['auth-service users list', 'auth-service users list --search @example.org --json'],
     async run({ flags, out, rooms, json }) {
       const limit = Number(text(flags['limit']) ?? '100');
       if (!Number.isInteger(limit) || limit < 1) return misuse(out, '--limit is a whole number from 1 up');
-      const users: UserRow[] = [];
+      const users: PlacedUser[] = [];
+      const query = { search: text(flags['search']) ?? undefined, status: undefined, role: undefined };
       while (users.length < limit) {
-        const search = text(flags['search'])?.toLowerCase() ?? null;
-        const afterId = users.at(-1)?.id ?? null;
+        const last = users.at(-1);
         const want = Math.min(pageSize, limit - users.length);
-        const page = await rooms.users.list({ afterId, search, limit: want });
+        const page = await rooms.users.page(query, last === undefined ? undefined : placeOf(last), want);
         users.push(...page);
         if (page.length < want) break;
       }
@@ -95,7 +95,7 @@ export const usersCommands: readonly Command[] = [
     flags: {},
     examples: ['auth-service users enable ada@example.org'],
     run: async (context) =>
-      report(context, 'enabled', await context.rooms.users.enable(context.args[0] ?? '', commandLine)),
+      report(context, 'enabled', without(await context.rooms.users.enable(context.args[0] ?? '', commandLine))),
   },
   {
     name: 'users verify',
@@ -103,8 +103,11 @@ export const usersCommands: readonly Command[] = [
     positionals: ['EMAIL|ID'],
     flags: {},
     examples: ['auth-service users verify ada@example.org'],
-    run: async (context) =>
-      report(context, 'verified', await context.rooms.users.markVerified(context.args[0] ?? '', commandLine)),
+    async run(context) {
+      const changes = { emailVerified: true } as const;
+      const outcome = await context.rooms.users.update(context.args[0] ?? '', changes, commandLine);
+      return report(context, 'verified', without(outcome));
+    },
   },
   {
     name: 'users grant',
@@ -150,6 +153,10 @@ async function changeRoles(
   }
   return exitOk;
 }
+
+/** What ends nothing has no receipt. */
+const without = (outcome: Outcome<unknown>): Outcome<null> =>
+  outcome.kind === 'refused' ? outcome : { kind: 'done', value: null };
 
 function report(context: CommandContext, what: string, outcome: Outcome<Receipt | null>): number {
   if (outcome.kind === 'refused') return refuse(context.out, outcome.detail);

@@ -23,7 +23,8 @@ export type KeyPurpose =
   | 'positions'
   | 'mfa-secrets'
   | 'mail'
-  | 'cursors';
+  | 'cursors'
+  | 'idempotency';
 
 export interface RootSecret {
   /** HMAC-SHA-256 under the current key of `purpose`. */

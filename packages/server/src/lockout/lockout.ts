@@ -49,7 +49,7 @@ export interface Lockout {
    */
   attempt<T>(accountKey: string, deviceId: string | undefined, check: () => Promise<Checked<T>>): Promise<Attempt<T>>;
   /** Forgets the failures and the lock of an account; false when there were none. Devices keep their own counters. */
-  unlock(accountKey: string): Promise<boolean>;
+  unlock(accountKey: string, on?: Queryable): Promise<boolean>;
   /** Removes a bounded number of rows that count for nothing any more, on `on` where that is given; answers how many. */
   sweep(on?: Queryable): Promise<number>;
 }
@@ -172,7 +172,7 @@ export function createLockout(options: LockoutOptions): Lockout {
 
   return {
     attempt,
-    unlock: (accountKey) => deleteLockout(db, rowKey(hmacKey, accountKey, undefined)),
+    unlock: (accountKey, on = db) => deleteLockout(on, rowKey(hmacKey, accountKey, undefined)),
     sweep: (on = db) => deleteFadedLockouts(on, Math.max(durationSeconds, options.keepSeconds ?? 0), sweepRowsMax),
   };
 }

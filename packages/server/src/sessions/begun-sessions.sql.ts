@@ -1,5 +1,5 @@
 /** Statements for sessions that live in Redis: which of them have begun and have not been ended, so that Redis need not be asked. */
-import { type Queryable, statement } from '../platform/database/index.ts';
+import { one, type Queryable, statement } from '../platform/database/index.ts';
 
 const insert = statement<[string, string, number], never>(
   'begun_sessions_insert',
@@ -14,6 +14,27 @@ export async function insertBegunSession(
   maxAgeSeconds: number,
 ): Promise<void> {
   await on.run(insert, [id, userId, maxAgeSeconds]);
+}
+
+const page = statement<[string, number], { id: string; user_id: string }>(
+  'begun_sessions_page',
+  'select id, user_id from begun_sessions where id < $1 order by id desc limit $2',
+);
+
+/** Of all users, newest first. */
+export const listBegunBefore = (
+  on: Queryable,
+  before: string,
+  limit: number,
+): Promise<readonly { id: string; user_id: string }[]> => on.run(page, [before, limit]);
+
+const findOwner = statement<[string], { user_id: string }>(
+  'begun_sessions_find_owner',
+  'select user_id from begun_sessions where id = $1',
+);
+
+export async function findBegunOwner(on: Queryable, id: string): Promise<string | undefined> {
+  return (await one(on, findOwner, [id]))?.user_id;
 }
 
 const deleteSome = statement<[string, readonly string[]], { id: string }>(

@@ -22,6 +22,7 @@ export { RotationQueueFull } from './rotation.ts';
 export type {
   EndedSession,
   IssuedSession,
+  OwnedSession,
   Presented,
   Rotation,
   SessionLimits,
@@ -36,4 +37,5 @@ export {
   type NewSession,
   type Sessions,
   type StartSession,
+  toSession,
 } from './sessions.ts';

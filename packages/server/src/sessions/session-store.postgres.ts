@@ -11,8 +11,10 @@ import {
   deleteSessionsByUser,
   deleteSessionsOverLimit,
   findSession,
+  findSessionOwner,
   findSessionStanding,
   insertSession,
+  listSessionsBefore,
   listSessionsByUser,
   updateLastSeen,
 } from './sessions.sql.ts';
@@ -20,6 +22,7 @@ import {
 const batchMax = 1_000;
 const queueMax = 20_000;
 const firstId = '00000000-0000-0000-0000-000000000000';
+const lastId = 'ffffffff-ffff-ffff-ffff-ffffffffffff';
 
 export function createPostgresSessionStore(deps: {
   readonly db: Database;
@@ -52,6 +55,14 @@ export function createPostgresSessionStore(deps: {
     rotateRefresh,
     find: (userId, id) => findSession(db, id, userId),
     listByUser: (userId, limit) => listSessionsByUser(db, userId, limit),
+
+    async page(before, limit) {
+      const rows = await listSessionsBefore(db, before ?? lastId, limit);
+      const last = rows.length < limit ? null : (rows.at(-1)?.id ?? null);
+      return { sessions: rows.filter((row) => row.live), last };
+    },
+
+    ownerOf: findSessionOwner,
     revoke: (tx, userId, id) => deleteSession(tx, id, userId),
     revokeReused: (tx, _userId, id, counter) => deleteReusedSession(tx, id, counter),
     revokeAllByUser: deleteSessionsByUser,

@@ -16,7 +16,9 @@ import {
   deleteBegunSessions,
   deleteBegunSessionsOfUser,
   deleteExpiredBegun,
+  findBegunOwner,
   insertBegunSession,
+  listBegunBefore,
 } from './begun-sessions.sql.ts';
 import {
   deleteExpiredEnds,
@@ -42,6 +44,7 @@ import type {
   EndedSession,
   IssuedSession,
   NewStoredSession,
+  OwnedSession,
   Presented,
   Rotation,
   SessionLimits,
@@ -55,6 +58,7 @@ const touchesAtOnce = 64;
 const replayedSeconds = 90;
 const replicated = { replicas: 'where_there_is_one', timeoutMs: 300 } as const;
 const firstId = '00000000-0000-0000-0000-000000000000';
+const lastId = 'ffffffff-ffff-ffff-ffff-ffffffffffff';
 /** How much longer than its refresh token could live the end of a session is kept. */
 const keptMarginSeconds = 86_400;
 
@@ -246,6 +250,24 @@ export function createRedisSessionStore(deps: {
     },
 
     listByUser,
+
+    async page(before, limit) {
+      // A row goes with what ends its session; which of the others expired for want of use Redis knows.
+      const rows = await listBegunBefore(db, before ?? lastId, limit);
+      const sessions: OwnedSession[] = [];
+      for (let start = 0; start < rows.length; start += touchesAtOnce) {
+        const some = rows.slice(start, start + touchesAtOnce);
+        const found = await Promise.all(
+          some.map((row) => redis.run(findFunction, [keyOf(row.user_id, row.id)], [row.id])),
+        );
+        for (const [at, one] of found.entries()) {
+          if (one !== null) sessions.push({ ...viewOf(one), user_id: some[at]?.user_id ?? '' });
+        }
+      }
+      return { sessions, last: rows.length < limit ? null : (rows.at(-1)?.id ?? null) };
+    },
+
+    ownerOf: findBegunOwner,
 
     revoke: (tx, userId, id, { named }) => revoke(tx, userId, id, named),
 

@@ -51,6 +51,11 @@ export interface SessionView {
   readonly ends_at: Date;
 }
 
+/** A session of anybody, as administrators are shown it. */
+export interface OwnedSession extends SessionView {
+  readonly user_id: string;
+}
+
 export interface EndedSession {
   readonly id: string;
   readonly user_id: string;
@@ -98,6 +103,13 @@ export interface SessionStore {
   find(userId: string, id: string): Promise<SessionView | undefined>;
   /** Newest first. */
   listByUser(userId: string, limit: number): Promise<readonly SessionView[]>;
+  /** Of all users, newest first, before this id; `last` is where to go on, and `null` at the end. A page may be short. */
+  page(
+    before: string | undefined,
+    limit: number,
+  ): Promise<{ readonly sessions: readonly OwnedSession[]; readonly last: string | null }>;
+  /** Whose session it is, as far as the database knows. */
+  ownerOf(on: Queryable, id: string): Promise<string | undefined>;
   /**
    * Ends one session of this user; `undefined` for an unknown one, for somebody else's and for one that has ended, alike.
    * `named`: a verified token of this user names it, so that the store need not be asked whose it is.

@@ -4,6 +4,7 @@ import type {
   EndedSession,
   IssuedSession,
   NewStoredSession,
+  OwnedSession,
   SessionLimits,
   SessionOfUser,
   SessionView,
@@ -103,6 +104,27 @@ const listByUser = statement<[string, number], SessionView>(
 
 export const listSessionsByUser = (on: Queryable, userId: string, limit: number): Promise<readonly SessionView[]> =>
   on.run(listByUser, [userId, limit]);
+
+const page = statement<[string, number], OwnedSession & { live: boolean }>(
+  'sessions_page',
+  `select ${shown}, user_id, ${live} as live from sessions where id < $1 order by id desc limit $2`,
+);
+
+/** Of all users, newest first; those that have expired and are not swept yet are marked. */
+export const listSessionsBefore = (
+  on: Queryable,
+  before: string,
+  limit: number,
+): Promise<readonly (OwnedSession & { live: boolean })[]> => on.run(page, [before, limit]);
+
+const findOwner = statement<[string], { user_id: string }>(
+  'sessions_find_owner',
+  'select user_id from sessions where id = $1',
+);
+
+export async function findSessionOwner(on: Queryable, id: string): Promise<string | undefined> {
+  return (await one(on, findOwner, [id]))?.user_id;
+}
 
 const ended = 'id, user_id, extract(epoch from clock_timestamp() - created_at)::float8 as age_seconds';
 

@@ -52,6 +52,13 @@ export interface Sessions {
   rotate(presented: Presented): Promise<Rotation>;
   /** Ends one session of this user; `undefined` for an unknown one and for somebody else's, alike. */
   end(userId: string, sessionId: string, reason: EndReason, origin: Origin): Promise<Pending | undefined>;
+  /** In the caller's transaction: ends one session of this user for somebody else. After its commit: `ended`. */
+  endForOther(
+    tx: Queryable,
+    userId: string,
+    sessionId: string,
+    by: { readonly reason: EndReason; readonly actor: string; readonly origin: Origin },
+  ): Promise<{ readonly ended: EndedSession; readonly pending: Pending } | undefined>;
   endReused(presented: Presented, userId: string, origin: Origin): Promise<Pending | null>;
   /** In the caller's transaction: ends all of the user's sessions but `keep`. After its commit: `ended`. */
   endAll(tx: Queryable, userId: string, keep: string | null, why: EndReason, actor: string): Promise<Ending>;
@@ -61,6 +68,9 @@ export interface Sessions {
   ended(userId: string, ended: readonly EndedSession[], reason: EndReason): void;
   find(userId: string, sessionId: string): Promise<SessionView | undefined>;
   list(userId: string): Promise<readonly SessionView[]>;
+  /** Of all users, newest first, before this id. */
+  page: SessionStore['page'];
+  ownerOf: SessionStore['ownerOf'];
   /** Collected in memory, written in batches by `flushSeen`. */
   seen(userId: string, sessionId: string): void;
   flushSeen(): Promise<void>;
@@ -118,6 +128,20 @@ export function createSessions(deps: {
     if (ids.length > 0) void store.forget(userId, ids);
   }
 
+  const endForOther: Sessions['endForOther'] = async (tx, userId, sessionId, { reason, actor, origin }) => {
+    const session = await store.revoke(tx, userId, sessionId, { named: reason === 'logout' });
+    if (session === undefined) return undefined;
+    const pending = await revocation.append(tx, [entryOf(session, reason, actor)]);
+    if (pending === null) return undefined;
+    await audit.append(tx, origin, {
+      type: reason === 'logout' ? 'session.logout' : 'session.revoked',
+      actor,
+      target: sessionId,
+      outcome: 'success',
+    });
+    return { ended: session, pending };
+  };
+
   return {
     tokensNameUser: store.tokensNameUser,
 
@@ -158,22 +182,13 @@ export function createSessions(deps: {
     rotate: (presented) => store.rotateRefresh(presented),
 
     async end(userId, sessionId, reason, origin) {
-      const done = await db.transaction(async (tx) => {
-        const session = await store.revoke(tx, userId, sessionId, { named: reason === 'logout' });
-        if (session === undefined) return undefined;
-        const pending = await revocation.append(tx, [entryOf(session, reason, userId)]);
-        await audit.append(tx, origin, {
-          type: reason === 'logout' ? 'session.logout' : 'session.revoked',
-          actor: userId,
-          target: sessionId,
-          outcome: 'success',
-        });
-        return { session, pending };
-      });
-      if (done === undefined || done.pending === null) return undefined;
-      ended(userId, [done.session], reason);
+      const done = await db.transaction((tx) => endForOther(tx, userId, sessionId, { reason, actor: userId, origin }));
+      if (done === undefined) return undefined;
+      ended(userId, [done.ended], reason);
       return done.pending;
     },
+
+    endForOther,
 
     async endReused({ sessionId, counter }, userId, origin) {
       const done = await db.transaction(async (tx) => {
@@ -206,6 +221,8 @@ export function createSessions(deps: {
     ended,
     find: (userId, sessionId) => store.find(userId, sessionId),
     list: (userId) => store.listByUser(userId, listMax),
+    page: store.page,
+    ownerOf: store.ownerOf,
 
     seen(userId, sessionId) {
       if (seen.size < seenMax || seen.has(sessionId)) seen.set(sessionId, { userId, ms: clock.wallMs() });

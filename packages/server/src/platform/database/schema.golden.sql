@@ -45,6 +45,12 @@ ended_sessions.id uuid not null
 ended_sessions.user_id uuid not null
 ended_sessions.ended_at timestamp with time zone not null default clock_timestamp()
 ended_sessions.expires_at timestamp with time zone not null
+idempotency_keys.actor text not null
+idempotency_keys.route text not null
+idempotency_keys.key text not null
+idempotency_keys.request_hash bytea not null
+idempotency_keys.answer bytea not null
+idempotency_keys.expires_at timestamp with time zone not null
 known_devices.user_id uuid not null
 known_devices.device bytea not null
 known_devices.seen_at timestamp with time zone not null default clock_timestamp()
@@ -202,6 +208,7 @@ begun_sessions constraint begun_sessions_pkey PRIMARY KEY (id)
 begun_sessions constraint begun_sessions_user_id_fkey FOREIGN KEY (user_id) REFERENCES users(id) ON DELETE CASCADE
 cluster_nodes constraint cluster_nodes_pkey PRIMARY KEY (incarnation)
 ended_sessions constraint ended_sessions_pkey PRIMARY KEY (id)
+idempotency_keys constraint idempotency_keys_pkey PRIMARY KEY (actor, route, key)
 known_devices constraint known_devices_pkey PRIMARY KEY (user_id, device)
 known_devices constraint known_devices_user_id_fkey FOREIGN KEY (user_id) REFERENCES users(id) ON DELETE CASCADE
 lockouts constraint lockouts_pkey PRIMARY KEY (key)
@@ -260,6 +267,8 @@ CREATE UNIQUE INDEX cluster_nodes_pkey ON public.cluster_nodes USING btree (inca
 CREATE INDEX ended_sessions_ended_at ON public.ended_sessions USING btree (ended_at)
 CREATE INDEX ended_sessions_expires_at ON public.ended_sessions USING btree (expires_at)
 CREATE UNIQUE INDEX ended_sessions_pkey ON public.ended_sessions USING btree (id)
+CREATE INDEX idempotency_keys_expires_at ON public.idempotency_keys USING btree (expires_at)
+CREATE UNIQUE INDEX idempotency_keys_pkey ON public.idempotency_keys USING btree (actor, route, key)
 CREATE UNIQUE INDEX known_devices_pkey ON public.known_devices USING btree (user_id, device)
 CREATE INDEX known_devices_seen_at ON public.known_devices USING btree (seen_at)
 CREATE UNIQUE INDEX lockouts_pkey ON public.lockouts USING btree (key)
@@ -295,9 +304,14 @@ CREATE UNIQUE INDEX totp_factors_confirmed ON public.totp_factors USING btree (u
 CREATE INDEX totp_factors_expires_at ON public.totp_factors USING btree (expires_at) WHERE (confirmed_at IS NULL)
 CREATE UNIQUE INDEX totp_factors_pkey ON public.totp_factors USING btree (id)
 CREATE UNIQUE INDEX totp_factors_waiting ON public.totp_factors USING btree (user_id) WHERE (confirmed_at IS NULL)
+CREATE INDEX users_disabled ON public.users USING btree (id) WHERE (status = 'disabled'::text)
 CREATE UNIQUE INDEX users_email_key ON public.users USING btree (email_key)
 CREATE UNIQUE INDEX users_pkey ON public.users USING btree (id)
 CREATE INDEX users_roles ON public.users USING gin (roles)
+CREATE INDEX users_search_domain ON public.users USING btree (substr(email_key, POSITION(('@'::text) IN (email_key))) COLLATE "C", id)
+CREATE INDEX users_search_email ON public.users USING btree (email_key COLLATE "C")
+CREATE INDEX users_search_first_name ON public.users USING btree (lower(first_name) COLLATE "C", id) WHERE (first_name IS NOT NULL)
+CREATE INDEX users_search_last_name ON public.users USING btree (lower(last_name) COLLATE "C", id) WHERE (last_name IS NOT NULL)
 CREATE INDEX webauthn_challenges_expires_at ON public.webauthn_challenges USING btree (expires_at)
 CREATE UNIQUE INDEX webauthn_challenges_pkey ON public.webauthn_challenges USING btree (challenge_hash)
 

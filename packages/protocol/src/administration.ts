@@ -1,0 +1,243 @@
+/** The shapes of the administration's bodies and answers, and the permissions that its routes ask for. */
+import { type Schema, type Static, Type } from './json-schema.ts';
+import { Id, sessionMembers, Text, Time, userMembers } from './schemas.ts';
+
+/** What the service's own routes ask for, with what each allows; roles may name others, for other services. */
+export const ownPermissions = {
+  'users:read': 'List accounts and look at them.',
+  'users:write': 'Create accounts, change their names, disable, enable and unlock them.',
+  'users:delete': 'Delete accounts.',
+  'roles:read': 'List roles and permissions.',
+  'roles:write': 'Create, change and delete roles.',
+  'roles:grant': 'Give roles to accounts and take them away.',
+  'sessions:read': 'List the sessions of everybody.',
+  'sessions:revoke': 'End sessions of everybody.',
+  'mfa:reset': 'Take the second factors of accounts away.',
+  'api-keys:read': 'List API keys.',
+  'api-keys:write': 'Make and revoke API keys.',
+  'service-accounts:read': 'List service accounts.',
+  'service-accounts:write': 'Create, change and delete service accounts.',
+  'audit:read': 'Read and verify the audit log.',
+  'keys:read': 'List signing keys.',
+  'keys:rotate': 'Publish a new signing key.',
+  'keys:revoke': 'End a signing key, and with it every token that it signed.',
+  'stats:read': 'See the figures of the service.',
+  'revocations:read': 'See receipts of revocations of others.',
+} as const satisfies Readonly<Record<string, string>>;
+
+const nullable = <S extends Schema>(schema: S) => Type.Union([schema, Type.Null()]);
+const Name = nullable(Text({ maxLength: 100 }));
+const RoleName = Type.String({ pattern: '^[a-z][a-z0-9_-]{0,63}$' });
+
+export const pageOf = <S extends Schema>(item: S, title: string) =>
+  Type.Object(
+    {
+      items: Type.Array(item),
+      next_cursor: nullable(Type.String({ description: 'Send it as `cursor` for the next page; `null` at the end' })),
+    },
+    { title, additionalProperties: false },
+  );
+
+/** Of every list. */
+export const pageQuery = {
+  limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 200, description: 'At most so many; 50 where not said' })),
+  cursor: Type.Optional(
+    Type.String({
+      minLength: 1,
+      maxLength: 4_096,
+      description: '`next_cursor` of the page before, of the same filters',
+    }),
+  ),
+};
+
+export const PageQuerySchema = Type.Object(pageQuery);
+
+export const AdminUserSchema = Type.Object(
+  { ...userMembers, status: Type.Union([Type.Literal('active'), Type.Literal('disabled')]) },
+  { title: 'AdminUser', additionalProperties: false },
+);
+export type AdminUser = Static<typeof AdminUserSchema>;
+
+export const AdminUsersSchema = pageOf(AdminUserSchema, 'AdminUsers');
+
+export const AdminUsersQuerySchema = Type.Object({
+  ...pageQuery,
+  search: Type.Optional(
+    Text({
+      minLength: 1,
+      maxLength: 254,
+      description: 'What an address, a last name or a first name begins with; with `@` in front, a domain',
+    }),
+  ),
+  status: Type.Optional(Type.Union([Type.Literal('active'), Type.Literal('disabled')])),
+  role: Type.Optional(RoleName),
+});
+
+export const AdminUserAnswerSchema = Type.Object(
+  { user: AdminUserSchema },
+  { title: 'AdminUserAnswer', additionalProperties: false },
+);
+
+export const CreateUserBodySchema = Type.Object(
+  {
+    email: Type.String({ maxLength: 1024 }),
+    first_name: Type.Optional(Name),
+    last_name: Type.Optional(Name),
+    roles: Type.Optional(
+      Type.Array(RoleName, { maxItems: 100, description: 'Besides `user`, which every account has' }),
+    ),
+    email_verified: Type.Optional(Type.Boolean({ description: 'The address is known to be theirs' })),
+  },
+  { title: 'CreateUserBody', additionalProperties: false },
+);
+
+export const ChangeUserBodySchema = Type.Object(
+  {
+    first_name: Type.Optional(Name),
+    last_name: Type.Optional(Name),
+    email_verified: Type.Optional(
+      Type.Literal(true, { description: 'An address may be declared proven, not unproven' }),
+    ),
+  },
+  { title: 'ChangeUserBody', additionalProperties: false },
+);
+
+export const UserRolesBodySchema = Type.Object(
+  { roles: Type.Array(RoleName, { maxItems: 100 }) },
+  { title: 'UserRolesBody', additionalProperties: false },
+);
+
+const Permissions = Type.Array(Type.String({ minLength: 3, maxLength: 129 }), {
+  maxItems: 1_000,
+  description: '`resource:action`; `*` for any of a part',
+});
+
+export const RoleSchema = Type.Object(
+  {
+    name: Type.String(),
+    description: nullable(Type.String()),
+    permissions: Type.Array(Type.String()),
+    built_in: Type.Boolean({ description: 'Neither changed nor deleted' }),
+    created_at: Time,
+    updated_at: Time,
+  },
+  { title: 'Role', additionalProperties: false },
+);
+export type Role = Static<typeof RoleSchema>;
+
+export const RolesSchema = pageOf(RoleSchema, 'Roles');
+export const RoleAnswerSchema = Type.Object({ role: RoleSchema }, { title: 'RoleAnswer', additionalProperties: false });
+
+export const CreateRoleBodySchema = Type.Object(
+  { name: RoleName, description: Type.Optional(nullable(Text({ maxLength: 500 }))), permissions: Permissions },
+  { title: 'CreateRoleBody', additionalProperties: false },
+);
+
+export const ChangeRoleBodySchema = Type.Object(
+  { description: Type.Optional(nullable(Text({ maxLength: 500 }))), permissions: Type.Optional(Permissions) },
+  { title: 'ChangeRoleBody', additionalProperties: false },
+);
+
+export const PermissionSchema = Type.Object(
+  {
+    name: Type.String(),
+    description: nullable(Type.String({ description: '`null` for one that only roles name' })),
+    roles: Type.Array(Type.String(), { description: 'The roles that name it' }),
+  },
+  { title: 'Permission', additionalProperties: false },
+);
+export const PermissionsSchema = pageOf(PermissionSchema, 'Permissions');
+
+export const AdminSessionSchema = Type.Object(
+  { ...sessionMembers, user_id: Id },
+  { title: 'AdminSession', additionalProperties: false },
+);
+export type AdminSession = Static<typeof AdminSessionSchema>;
+export const AdminSessionsSchema = pageOf(AdminSessionSchema, 'AdminSessions');
+
+export const SigningKeySchema = Type.Object(
+  {
+    kid: Type.String(),
+    algorithm: Type.String(),
+    state: Type.Union([
+      Type.Literal('pending'),
+      Type.Literal('active'),
+      Type.Literal('retiring'),
+      Type.Literal('revoked'),
+      Type.Literal('gone'),
+    ]),
+    created_at: Time,
+    activates_at: Time,
+    retires_at: nullable(Time),
+  },
+  { title: 'SigningKey', additionalProperties: false },
+);
+export const SigningKeysSchema = pageOf(SigningKeySchema, 'SigningKeys');
+export const SigningKeyAnswerSchema = Type.Object(
+  { key: SigningKeySchema },
+  { title: 'SigningKeyAnswer', additionalProperties: false },
+);
+export const RotateKeysBodySchema = Type.Object(
+  {
+    immediately: Type.Optional(
+      Type.Boolean({ description: 'Sign with it at once; verifiers that cache the key set may lag' }),
+    ),
+  },
+  { title: 'RotateKeysBody', additionalProperties: false },
+);
+
+export const AuditEventSchema = Type.Object(
+  {
+    id: Id,
+    time: Time,
+    type: Type.String(),
+    actor: nullable(Type.String()),
+    target: nullable(Type.String()),
+    ip: nullable(Type.String()),
+    user_agent: nullable(Type.String()),
+    outcome: Type.Union([Type.Literal('success'), Type.Literal('failure'), Type.Literal('denied')]),
+    request_id: nullable(Type.String()),
+    prev_hash: Type.String({ description: 'The hash of the event before it' }),
+    hash: Type.String(),
+  },
+  { title: 'AuditEvent', additionalProperties: false },
+);
+export const AuditEventsSchema = pageOf(AuditEventSchema, 'AuditEvents');
+
+const AuditText = (description: string) => Type.Optional(Text({ minLength: 1, maxLength: 200, description }));
+export const AuditQuerySchema = Type.Object({
+  ...pageQuery,
+  actor: AuditText('Who did it: a user id, `cli` or `system`'),
+  target: AuditText('What it was done to: an id or a name'),
+  type: AuditText('For instance `authn_login`'),
+  since: Type.Optional(Type.String({ format: 'date-time', description: 'From this time on' })),
+  until: Type.Optional(Type.String({ format: 'date-time', description: 'Before this time' })),
+});
+
+export const AuditVerificationSchema = Type.Object(
+  {
+    valid: Type.Boolean(),
+    checked: Type.Integer({ description: 'How many events hold, from the first on' }),
+    first_invalid: nullable(
+      Type.Object(
+        { seq: nullable(Type.Integer()), id: nullable(Type.String()), reason: Type.String() },
+        { additionalProperties: false },
+      ),
+    ),
+  },
+  { title: 'AuditVerification', additionalProperties: false },
+);
+
+const counts = (names: readonly string[]) =>
+  Type.Object(Object.fromEntries(names.map((name) => [name, Type.Integer()])), { additionalProperties: false });
+
+export const StatisticsSchema = Type.Object(
+  {
+    as_of: Time,
+    users: counts(['total', 'disabled', 'email_verified', 'mfa_enabled', 'without_password']),
+    roles: counts(['total']),
+    sessions: counts(['active']),
+    revocations: counts(['live']),
+  },
+  { title: 'Statistics', additionalProperties: false },
+);
