@@ -91,6 +91,39 @@ export const ReceiptWithSessionsSchema = Type.Object(
   { title: 'RevocationReceiptWithSessions', additionalProperties: false },
 );
 
+const RevocationEntrySchema = Type.Object(
+  {
+    kind: Type.Union([Type.Literal('token'), Type.Literal('session'), Type.Literal('user'), Type.Literal('key')], {
+      description: 'Refuses by `jti` (an API key by its id), `sid`, `sub` below `min_epoch`, or `kid`',
+    }),
+    subject: Type.String({ description: 'Opaque' }),
+    min_epoch: Type.Integer(),
+    expires_at: Type.Integer({ description: 'Seconds since 1970: to be kept until then, and a minute more' }),
+  },
+  { title: 'RevocationEntry', additionalProperties: false },
+);
+
+/** In the words of RFC 9770: a full query, a diff query, and the cursor that goes on. */
+export const RevocationFeedSchema = Type.Object(
+  {
+    full_set: Type.Optional(
+      Type.Array(RevocationEntrySchema, { description: 'A page of everything live: to be merged' }),
+    ),
+    diff_set: Type.Optional(Type.Array(RevocationEntrySchema, { description: 'What came since the cursor' })),
+    cursor: Type.String({ description: 'Opaque; good on every node' }),
+    more: Type.Boolean({ description: 'Ask again at once with this cursor' }),
+    age_ms: Type.Integer({ description: 'How old the proof was, when this was answered, that nothing is missing' }),
+  },
+  { title: 'RevocationFeed', additionalProperties: false },
+);
+
+export const RevocationFeedQuerySchema = Type.Object({
+  cursor: Type.Optional(Type.String({ minLength: 1, maxLength: 4_096, description: 'Of the answer before' })),
+  wait: Type.Optional(
+    Type.Integer({ minimum: 0, maximum: 30, description: 'Seconds to wait for news; 0 where not said' }),
+  ),
+});
+
 /** A password in a body: any characters; the policy speaks of its length in characters. */
 const Password = Type.String({ maxLength: 4096 });
 

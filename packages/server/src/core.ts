@@ -74,7 +74,9 @@ import {
   type BeatNode,
   createBarrier,
   createBeat,
+  createFeed,
   createRevocation,
+  type Feed,
   type LivePeer,
   type Pending,
   type Revocation,
@@ -148,6 +150,8 @@ export interface Core {
   readonly beat: Beat | null;
   readonly barrier: Barrier;
   readonly revocation: Revocation;
+  readonly feed: Feed;
+  readonly sleep: typeof cancellableSleep;
   readonly sessions: Sessions;
   readonly lockout: Lockout;
   readonly mail: Mail;
@@ -205,13 +209,24 @@ export function createCore(options: CoreOptions): Core {
   });
 
   const maxStalenessMs = settings.revocationMaxStalenessSeconds * 1_000;
-  const replica = createReplica({ hashKey: random.bytes(16) });
+  const held = createReplica({ hashKey: random.bytes(16) });
+  // What comes alone is told by this node's users or by a message; what the beat reads comes in many.
+  const replica: Replica = {
+    ...held,
+    apply(entry) {
+      const isNew = held.apply(entry);
+      if (isNew) feed.heard(entry);
+      return isNew;
+    },
+  };
   // The machine's own wall clock: that it runs on while the machine is suspended is what it is asked for here.
   const freshness = createFreshness({
     monotonicNow: clock.monotonicMs,
     wallNow: options.clock.wallMs,
     maxStalenessMs,
   });
+  const cursors = createCursors(root);
+  const feed = createFeed({ db, cursors, freshness, sleep: cancellableSleep });
   const inner = createVerifier({
     keys: keySet,
     replica,
@@ -256,6 +271,7 @@ export function createCore(options: CoreOptions): Core {
           hintsHealthy: hints.healthy,
           follow: createFollowKeys({ table: apiKeyTable, replica }),
           onKeysVersion: keysVersionWatch(keys),
+          onRead: feed.beaten,
           onStoreTime: storeClock.learn,
           onBeat(outcome, applied) {
             meters.beat(outcome, applied);
@@ -343,7 +359,7 @@ export function createCore(options: CoreOptions): Core {
     clock,
     random,
     root,
-    cursors: createCursors(root),
+    cursors,
     keySet,
     keys,
     audit,
@@ -356,6 +372,8 @@ export function createCore(options: CoreOptions): Core {
     beat,
     barrier,
     revocation,
+    feed,
+    sleep: cancellableSleep,
     sessions,
     lockout,
     mail,
@@ -411,6 +429,18 @@ function sessionStore({ settings, db, redis, clock }: CoreOptions, replica: Repl
   if (settings.sessionStore === 'postgres') return createPostgresSessionStore({ db, limits });
   if (redis === undefined) throw new Error('sessions are to live in Redis, and there is none');
   return createRedisSessionStore({ db, redis, clock, limits, hasEnded: (id) => replica.covers('session', id) });
+}
+
+function cancellableSleep(ms: number): { readonly done: Promise<void>; cancel(): void } {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const timer = setTimeout(resolve, ms);
+  return {
+    done: promise,
+    cancel() {
+      clearTimeout(timer);
+      resolve();
+    },
+  };
 }
 
 /** The beat tells the version of the signing keys; another one means that some node changed them. */

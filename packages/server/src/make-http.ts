@@ -71,6 +71,7 @@ export function makeHttp(parts: Parts): HttpService {
     renderMetrics: renderMetrics(parts),
     onLogin: telemetry.loggedIn,
     onRegister: telemetry.registered,
+    onStreamFailed: (error) => log.warn({ error }, 'a stream of the revocation feed ended'),
     version,
     publicUrl: settings.publicUrl,
   });

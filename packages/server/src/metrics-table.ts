@@ -94,6 +94,12 @@ export const metricsTable = {
     labels: {},
     buckets: durationBuckets,
   },
+  auth_revocation_feed_listeners: { type: 'gauge', help: 'Who waits for news of the revocation feed.', labels: {} },
+  auth_revocation_feed_reads_total: {
+    type: 'counter',
+    help: 'Answers of the revocation feed, by where they came from.',
+    labels: { source: ['memory', 'ledger'] },
+  },
   auth_revocation_lag_seconds: {
     type: 'gauge',
     help: 'Time since this node was last proven to know every revocation.',

@@ -38,6 +38,7 @@ import { logoutRoute } from './sessions/logout.route.ts';
 import { meRoute } from './sessions/me.route.ts';
 import { jwksRoute } from './tokens/jwks.route.ts';
 import { refreshTokenRoute } from './tokens/refresh-token.route.ts';
+import { revocationFeedRoute } from './tokens/revocation-feed.route.ts';
 import { revocationReceiptRoute } from './tokens/revocation-receipt.route.ts';
 import { revokeAllTokensRoute } from './tokens/revoke-all-tokens.route.ts';
 import { validateTokenRoute } from './tokens/validate-token.route.ts';
@@ -48,6 +49,8 @@ export type RouteCore = Pick<
   | 'apiKeys'
   | 'serviceAccounts'
   | 'cursors'
+  | 'feed'
+  | 'sleep'
   | 'clock'
   | 'db'
   | 'login'
@@ -80,6 +83,7 @@ export interface RouteDeps {
   readonly renderMetrics: () => Promise<string>;
   readonly onLogin: (outcome: LoginOutcome | PasskeyLoginOutcome) => void;
   readonly onRegister: (outcome: RegisterOutcome) => void;
+  readonly onStreamFailed: (error: unknown) => void;
   readonly version: string;
   readonly publicUrl: string;
 }
@@ -111,6 +115,10 @@ export function createRoutes(deps: RouteDeps): readonly RouteDefinition[] {
     listSessionsRoute(core.sessions),
     deleteSessionRoute(core),
     revokeAllTokensRoute(core.revokeAll),
+    revocationFeedRoute({
+      ...{ feed: core.feed, validate: core.validate, sleep: core.sleep, monotonicMs: core.clock.monotonicMs },
+      onFailed: deps.onStreamFailed,
+    }),
     revocationReceiptRoute(core.revocation),
     ...apiKeyRoutes({ apiKeys: core.apiKeys, cursors: core.cursors, nowMs: () => core.clock.wallMs() }),
     ...serviceAccountRoutes(core),

@@ -110,6 +110,7 @@ export function createService({ settings, log, onEscalate, onProbed, worker }: S
   function beginClosing(): void {
     state.closing = true;
     parts.late.http?.beginClosing();
+    parts.late.core?.feed.close();
   }
 
   const http = (): HttpService => need(parts.late.http, 'the service has not started');

@@ -32,7 +32,7 @@ export interface Telemetry extends Meters {
   watchPasswords(hasher: Pick<PasswordHasher, 'queued'>): void;
   watchLimits(limiter: { readonly state: 'shared' | 'per_node' }): void;
   watchPool(db: Pick<Database, 'pool'>): void;
-  watchCore(core: Pick<Core, 'verifier' | 'apiKeyTable' | 'replica' | 'freshness'>): void;
+  watchCore(core: Pick<Core, 'verifier' | 'apiKeyTable' | 'feed' | 'replica' | 'freshness'>): void;
   watchCluster(cluster: { membership: Pick<Membership, 'members'>; singletons: Pick<Singletons, 'rows'> }): void;
   render(): Promise<string>;
 }
@@ -137,11 +137,15 @@ export function createTelemetry(options: {
         }
       });
     },
-    watchCore({ verifier, apiKeyTable, replica, freshness }) {
+    watchCore({ verifier, apiKeyTable, feed, replica, freshness }) {
       metrics.onCollect(() => {
         for (const [result, count] of Object.entries(apiKeyTable.figures())) {
           metrics.total('auth_api_key_validations_total', { result: result as 'valid' | KeyRefusal }, count);
         }
+        metrics.set('auth_revocation_feed_listeners', {}, feed.listeners());
+        const reads = feed.figures();
+        for (const source of ['memory', 'ledger'] as const)
+          metrics.total('auth_revocation_feed_reads_total', { source }, reads[source]);
         metrics.set('auth_api_keys_held', {}, apiKeyTable.size());
         const { hit, miss, servedStale, ...results } = verifier.figures();
         for (const result of ['valid', 'malformed', 'invalid', 'expired', 'revoked', 'stale'] as const) {

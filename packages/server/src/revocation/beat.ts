@@ -89,6 +89,12 @@ export function createBeat(deps: {
    */
   readonly follow: (on: DedicatedConnection, since: string | null) => Promise<void>;
   readonly onKeysVersion: (version: string) => void;
+  /** What a beat that counts has read, and up to where. */
+  readonly onRead: (read: {
+    readonly cursor: Cursor;
+    readonly entries: readonly RevocationEntry[];
+    readonly whole: boolean;
+  }) => void;
   /** The database's clock, read between these two moments of the monotonic one. */
   readonly onStoreTime: (storeMs: number, sentMonotonicMs: number, receivedMonotonicMs: number) => void;
   readonly onBeat: (outcome: 'ok' | 'failed', applied: number) => void;
@@ -142,10 +148,14 @@ export function createBeat(deps: {
     lastEpoch = read.storeEpoch;
     if (read.whole) await settleHistory(on, read.entries);
     if (read.followed) await deps.follow(on, attempt.cursor?.snapshot ?? null);
-    if (own.complete(attempt, read) === 'load_whole') {
+    const completion = own.complete(attempt, read);
+    if (completion === 'load_whole') {
       again = true;
       return;
     }
+    const reached = own.cursor();
+    if (completion === 'confirmed' && reached !== null)
+      deps.onRead({ cursor: reached, entries: read.entries, whole: read.whole });
     readSomething = attempt.cursor !== null && read.entries.length > 0;
     deps.onKeysVersion(read.keysVersion);
     deps.onBeat('ok', read.entries.length);

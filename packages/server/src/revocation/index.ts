@@ -7,6 +7,8 @@
  * - Without the database nothing is revoked (503), and this node stops vouching once its proof is older than the bound.
  */
 export { type Beat, type BeatNode, createBeat } from './beat.ts';
+export { createFeed, type Feed } from './feed.ts';
+export { streamFeed, toFeedBody } from './feed-stream.ts';
 export {
   deleteDeadNodes,
   deleteExpiredRevocations,

@@ -141,6 +141,33 @@ const readSince = statement<[string], BeatRow>(
      left join revocations_visible_since($1::pg_snapshot) r on true`,
 );
 
+/** The same for the feed, with a limit. */
+const readSinceAtMost = statement<[string, number], Omit<BeatRow, 'keys_version' | 'api_keys_changed'>>(
+  'revocations_list_since_at_most',
+  `select s.snapshot, s.store_epoch, r.kind, r.subject, r.min_epoch,
+          ceil(extract(epoch from r.expires_at))::float8 as expires_at
+     from (select pg_current_snapshot()::text as snapshot, store_epoch() as store_epoch) s
+     left join revocations_visible_since($1::pg_snapshot) r on true
+    limit $2`,
+);
+
+/** At most so many of what became visible since, with the moment of the reading. */
+export async function listSinceAtMost(
+  on: Queryable,
+  snapshot: string,
+  limit: number,
+): Promise<{ snapshot: string; storeEpoch: string; entries: readonly RevocationEntry[] }> {
+  const rows = await on.run(readSinceAtMost, [snapshot, limit]);
+  const [first] = rows;
+  if (first === undefined) throw new Error('the ledger has no moment');
+  const entries = rows.flatMap(({ kind, subject, min_epoch, expires_at }) =>
+    kind === null || subject === null
+      ? []
+      : [{ kind, subject, min_epoch: min_epoch ?? 0, expires_at: expires_at ?? 0 }],
+  );
+  return { snapshot: first.snapshot, storeEpoch: first.store_epoch, entries };
+}
+
 const readMoment = statement<[], Pick<BeatRow, 'snapshot' | 'store_epoch' | 'keys_version'>>(
   'revocations_find_moment',
   `select pg_current_snapshot()::text as snapshot, store_epoch() as store_epoch,

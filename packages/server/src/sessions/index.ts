@@ -10,6 +10,7 @@ export { deviceName } from './device.rule.ts';
 export { originOf } from './origin.ts';
 export {
   type BearerOutcome,
+  bearerOf,
   createBearer,
   defineRoute,
   freshAuthenticationSeconds,

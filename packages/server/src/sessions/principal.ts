@@ -29,6 +29,10 @@ export interface Principal {
 /** `defineRoute` for routes that know who calls. */
 export const defineRoute = routeDefiner<Principal>();
 
+/** The credential of the request, unverified. */
+export const bearerOf = (request: Pick<RequestContext, 'headers'>): string | undefined =>
+  bearer.exec(request.headers.authorization ?? '')?.[1];
+
 type BearerAccess = Extract<GuardedAccess, { kind: 'bearer' }>;
 
 export type BearerOutcome = { readonly kind: 'principal'; readonly principal: Principal } | Refusal;
@@ -69,7 +73,7 @@ export function createBearer(deps: {
   return (request, access) => {
     const header = request.headers.authorization;
     if (header === undefined || header === '') return refusal('missing_token');
-    const token = bearer.exec(header)?.[1];
+    const token = bearerOf(request);
     if (token === undefined) return refusal('invalid_token');
     if (looksLikeApiKey(token)) return byKey(token, access);
     const verified = verifier.verify(token);

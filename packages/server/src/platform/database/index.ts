@@ -19,4 +19,4 @@ export {
 } from './migrate.ts';
 export { openPostgres, type PostgresOptions, type SslMode } from './postgres.ts';
 export { checkPostgresSettings, type PostgresSettings } from './settings-check.ts';
-export { isVisibleIn } from './snapshot.ts';
+export { includesSnapshot, isVisibleIn } from './snapshot.ts';

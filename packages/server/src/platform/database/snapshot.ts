@@ -9,3 +9,14 @@ export function isVisibleIn(xid: string, snapshot: string): boolean {
   if (id < BigInt(xmin)) return true;
   return id < BigInt(xmax) && !running.split(',').includes(xid);
 }
+
+/** Whether everything that is visible in `earlier` is visible in `later`, both of one history. */
+export function includesSnapshot(later: string, earlier: string): boolean {
+  const [, , laterMax, laterRunning] = form.exec(later) ?? [];
+  const [, , earlierMax, earlierRunning] = form.exec(earlier) ?? [];
+  if (laterMax === undefined || earlierMax === undefined) return false;
+  const limit = BigInt(earlierMax);
+  if (BigInt(laterMax) < limit) return false;
+  const ran = new Set((earlierRunning ?? '').split(','));
+  return (laterRunning ?? '').split(',').every((xid) => xid === '' || BigInt(xid) >= limit || ran.has(xid));
+}

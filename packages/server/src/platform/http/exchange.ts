@@ -10,7 +10,7 @@ import { createCors } from './cors.ts';
 import type { FastHeaders } from './fast-headers.ts';
 import { defaultLimits, type HttpLimits, type HttpOptions } from './options.ts';
 import { makeProblem } from './problem.ts';
-import type { Client, Refusal } from './route.ts';
+import type { AnswerStream, Client, Refusal } from './route.ts';
 import { type BaseHeaders, makeBaseHeaders } from './security-headers.ts';
 
 const saneRequestId = /^[A-Za-z0-9._-]{1,128}$/;
@@ -19,6 +19,8 @@ const knownMethods = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', '
 /** An answer's unread remainder is discarded up to here, so that the client gets to read the answer. */
 const lingerBytesMax = 256 * 1024;
 const lingerMsMax = 1_000;
+/** A stream whose client has so much still to read is cut. */
+const unreadBytesMax = 1024 * 1024;
 
 export interface Exchange {
   readonly request: IncomingMessage;
@@ -48,6 +50,8 @@ export interface Wire {
   fastHeaders(exchange: Exchange): string[];
   client(exchange: Exchange): Client;
   send(exchange: Exchange, status: number, headers: readonly string[], body: string | Uint8Array | undefined): void;
+  /** An answer that goes on: its headers are sent now, and counted. */
+  stream(exchange: Exchange, status: number, headers: readonly string[], begin: (stream: AnswerStream) => void): void;
   refuse(exchange: Exchange, refused: Refusal): void;
   /** An answer that a fast path has written itself. */
   count(exchange: Exchange, status: number): void;
@@ -157,6 +161,17 @@ export function createWire(options: HttpOptions, isClosing: () => boolean): Wire
     openFast,
     client,
     send,
+    stream(exchange, status, headers, begin) {
+      if (exchange.answered) return;
+      exchange.answered = true;
+      const { request, response, base } = exchange;
+      response.shouldKeepAlive = false;
+      response.writeHead(status, [...base.all, 'X-Request-Id', exchange.requestId, ...exchange.extra, ...headers]);
+      response.flushHeaders();
+      record(exchange, status);
+      if (request.method === 'HEAD') response.end();
+      else begin(streamOf(response, isClosing));
+    },
     fastHeaders: (exchange) => [...exchange.base.all, 'X-Request-Id', exchange.requestId],
     refuse: (exchange, refused) => {
       const problem = makeProblem(refused, exchange.requestId, options.realm);
@@ -167,6 +182,27 @@ export function createWire(options: HttpOptions, isClosing: () => boolean): Wire
       if (exchange.answered) return;
       exchange.answered = true;
       if ((exchange.response as TrackedResponse)[answeredRaw] === undefined) record(exchange, 499);
+    },
+  };
+}
+
+function streamOf(response: ServerResponse, isClosing: () => boolean): AnswerStream {
+  const isOver = (): boolean => response.destroyed || response.writableEnded;
+  return {
+    write(text) {
+      if (isOver()) return false;
+      response.write(text);
+      if (response.writableLength <= unreadBytesMax) return true;
+      response.destroy();
+      return false;
+    },
+    end: () => {
+      response.end();
+    },
+    isOver,
+    isClosing,
+    onOver: (listener) => {
+      response.once('close', listener);
     },
   };
 }

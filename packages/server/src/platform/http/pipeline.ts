@@ -154,6 +154,11 @@ export function createPipeline(options: HttpOptions, wire: Wire): Pipeline {
     const headers: string[] = [];
     if (result.noStore !== false) headers.push('Cache-Control', 'no-store');
     let body: string | Uint8Array | undefined;
+    if (result.stream !== undefined) {
+      headers.push('Content-Type', result.contentType ?? 'application/octet-stream', ...flatten(result.headers));
+      wire.stream(exchange, result.status, headers, result.stream);
+      return;
+    }
     if (result.contentType !== undefined) {
       headers.push('Content-Type', result.contentType);
       if (typeof result.body !== 'string' && !(result.body instanceof Uint8Array)) {

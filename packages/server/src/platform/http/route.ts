@@ -68,6 +68,20 @@ export interface RouteAnswer {
   readonly headers?: Readonly<Record<string, string>>;
   /** Answers are `Cache-Control: no-store` unless this says `false`. */
   readonly noStore?: boolean;
+  /** In the place of a body: an answer that goes on, of the type that `contentType` says. */
+  readonly stream?: (stream: AnswerStream) => void;
+}
+
+/** An answer without a length. Whoever writes it ends it, and before the service closes. */
+export interface AnswerStream {
+  /** False, and the connection is cut, when the client does not read what was written. */
+  write(text: string): boolean;
+  end(): void;
+  /** The client is gone, or `end` was called. */
+  readonly isOver: () => boolean;
+  /** The service is closing: to be ended soon. */
+  readonly isClosing: () => boolean;
+  onOver(listener: () => void): void;
 }
 
 /** One entry of a 422's `errors`: where (RFC 6901), what, and a sentence. */
