@@ -1,151 +1,243 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { AuthError, createClient, type StoredTokens } from './index.ts';
+import { AuthError, type ClientOptions, createClient } from './index.ts';
+import { type Answer, fakeService, refused, sessionOf, storageWith, tokens, user } from './testing.ts';
 
-interface Call {
-  readonly method: string;
-  readonly path: string;
-  readonly token: string | null;
-  readonly body: unknown;
+const baseUrl = 'http://auth.test';
+const far = 3_600_000;
+
+function clientOf(answer: Answer, options: Partial<ClientOptions> = {}) {
+  const service = fakeService(answer);
+  const waits: number[] = [];
+  const client = createClient({
+    baseUrl,
+    fetch: service.fetch,
+    now: () => 0,
+    sleep: async (ms) => void waits.push(ms),
+    ...options,
+  });
+  return { client, service, waits };
 }
 
-/** A service of a few lines: answers by a table, records what it was asked. */
-function fakeService(answer: (call: Call, count: number) => { status: number; body?: unknown; retryAfter?: string }) {
-  const calls: Call[] = [];
-  const fake: typeof fetch = async (input, init) => {
-    const headers = new Headers(init?.headers);
-    const call: Call = {
-      method: init?.method ?? 'GET',
-      path: new URL(String(input)).pathname,
-      token: headers.get('authorization'),
-      body: typeof init?.body === 'string' ? JSON.parse(init.body) : undefined,
-    };
-    calls.push(call);
-    await new Promise((resolve) => setImmediate(resolve));
-    const { status, body, retryAfter } = answer(call, calls.length);
-    const sent = retryAfter === undefined ? {} : { 'retry-after': retryAfter };
-    return new Response(body === undefined ? null : JSON.stringify(body), { status, headers: sent });
-  };
-  return { calls, fetch: fake };
-}
+const hasCode = (code: string) => (error: unknown) => error instanceof AuthError && error.code === code;
 
-const tokens = (n: number) => ({
-  access_token: `access-${n}`,
-  token_type: 'Bearer',
-  expires_in: 3_600,
-  refresh_token: `refresh-${n}`,
-  refresh_expires_in: 604_800,
-  session_id: 's',
-  user: { id: 'u', email: 'ada@example.org' },
-});
-
-function storageWith(stored: StoredTokens | null) {
-  const held = { value: stored };
-  return {
-    held,
-    load: () => held.value,
-    save: (next: StoredTokens | null) => {
-      held.value = next;
-    },
-  };
-}
-
-const expiring: StoredTokens = { access_token: 'access-0', refresh_token: 'refresh-0', expires_at: 1_000 };
-
-describe('the client', () => {
-  test('a refresh that is answered after a login as somebody else does not take their place', async () => {
-    const late = Promise.withResolvers<void>();
-    const service = fakeService((call) => ({
-      status: 200,
-      body: call.path.endsWith('/login') ? tokens(7) : tokens(1),
-    }));
-    const slow: typeof fetch = async (input, init) => {
-      const answer = await service.fetch(input, init);
-      if (String(input).endsWith('/refresh-token')) await late.promise;
-      return answer;
-    };
-    const storage = storageWith(expiring);
-    const client = createClient({ baseUrl: 'http://auth.test', fetch: slow, storage, now: () => 1_000 });
-    const refreshing = client.accessToken();
-    await client.login({ email: 'grace@example.org', password: 'correct horse battery' });
-    late.resolve();
-    assert.equal(await refreshing, 'access-7');
-    assert.equal(storage.held.value?.refresh_token, 'refresh-7');
-  });
-
-  test('a 401 that is not the word of the service on the refresh token logs nobody out', async () => {
-    const service = fakeService(() => ({ status: 401, body: { code: 'proxy_says_no' } }));
-    const storage = storageWith(expiring);
-    const client = createClient({ baseUrl: 'http://auth.test', fetch: service.fetch, storage, now: () => 1_000 });
-    await assert.rejects(client.accessToken(), AuthError);
-    assert.equal(storage.held.value?.refresh_token, 'refresh-0');
-  });
-
-  test('refreshes once, however many calls need it at once', async () => {
-    const service = fakeService((call) =>
-      call.path.endsWith('/refresh-token') ? { status: 200, body: tokens(1) } : { status: 200, body: { sessions: [] } },
-    );
-    const client = createClient({
-      baseUrl: 'http://x',
-      fetch: service.fetch,
-      storage: storageWith(expiring),
-      now: () => 0,
-    });
-    await Promise.all(Array.from({ length: 16 }, () => client.sessions()));
-    assert.equal(service.calls.filter((call) => call.path.endsWith('/refresh-token')).length, 1);
-    assert.ok(
-      service.calls.filter((call) => call.path.endsWith('/sessions')).every((call) => call.token === 'Bearer access-1'),
-    );
-  });
-
-  test('a 503 is tried again after its Retry-After and never forgets the tokens', async () => {
-    const waits: number[] = [];
-    const storage = storageWith(expiring);
-    const service = fakeService((_call, count) =>
-      count < 3 ? { status: 503, body: { code: 'overloaded' }, retryAfter: '2' } : { status: 200, body: tokens(1) },
-    );
-    const sleep = async (ms: number): Promise<void> => void waits.push(ms);
-    const client = createClient({ baseUrl: 'http://x/', fetch: service.fetch, storage, now: () => 0, sleep });
-    assert.equal(await client.accessToken(), 'access-1');
-    assert.deepEqual(waits, [2_000, 2_000]);
-
-    const down = fakeService(() => ({ status: 503, body: { code: 'overloaded' } }));
-    const kept = storageWith(expiring);
-    const other = createClient({ baseUrl: 'http://x', fetch: down.fetch, storage: kept, now: () => 0, sleep });
-    await assert.rejects(other.accessToken(), (error: unknown) => error instanceof AuthError && error.status === 503);
-    assert.notEqual(kept.held.value, null);
-  });
-
-  test('a refresh token that the service refuses is forgotten', async () => {
-    const storage = storageWith(expiring);
-    const service = fakeService(() => ({ status: 401, body: { code: 'refresh_token_reused' } }));
-    const client = createClient({ baseUrl: 'http://x', fetch: service.fetch, storage, now: () => 0 });
-    assert.equal(await client.accessToken(), null);
-    assert.equal(storage.held.value, null);
-  });
-
-  test('a token that ended early is renewed once and the call made again', async () => {
-    const storage = storageWith({ ...expiring, expires_at: 10_000_000 });
-    const service = fakeService((call) => {
-      if (call.path.endsWith('/refresh-token')) return { status: 200, body: tokens(1) };
-      return call.token === 'Bearer access-1'
-        ? { status: 200, body: { user: { id: 'u' }, session: {} } }
-        : { status: 401, body: { code: 'token_revoked' } };
-    });
-    const client = createClient({ baseUrl: 'http://x', fetch: service.fetch, storage, now: () => 0 });
-    assert.equal((await client.me()).user.id, 'u');
-  });
-
-  test('login sends the device token back, logout forgets everything', async () => {
-    const storage = storageWith({ ...expiring, device_token: 'dt_1' });
-    const service = fakeService((call) =>
-      call.path.endsWith('/login') ? { status: 200, body: tokens(2) } : { status: 200, body: { revoked: true } },
-    );
-    const client = createClient({ baseUrl: 'http://x', fetch: service.fetch, storage, now: () => 0 });
-    await client.login({ email: 'ada@example.org', password: 'x' });
+describe('the calls of the client', () => {
+  test('login keeps the session, sends the device token back, and tells who is there', async () => {
+    const storage = storageWith(null, { device_token: 'dt_1' });
+    const { client, service } = clientOf(() => ({ status: 200, body: tokens(2) }), { storage });
+    const result = await client.login({ email: 'ada@example.org', password: 'x' });
+    assert.deepEqual(result, { kind: 'signed_in', user });
     assert.deepEqual(service.calls[0]?.body, { email: 'ada@example.org', password: 'x', device_token: 'dt_1' });
-    assert.equal(storage.held.value?.device_token, 'dt_1');
-    await client.logout();
-    assert.equal(storage.held.value, null);
+    assert.deepEqual(storage.held.value, {
+      session: { ...sessionOf(2, 3_600_000), obtained_at: 0 },
+      device_token: 'dt_1',
+    });
+    assert.deepEqual(await client.state(), { status: 'signed_in', session_id: 's', user });
+  });
+
+  test('a login that wants a second factor is a value, and verifyMfa ends it with the token it was given', async () => {
+    const { client, service } = clientOf(({ path }) =>
+      path === '/login'
+        ? { status: 401, body: { code: 'mfa_required', mfa_token: 'mfa_1', methods: ['totp'], expires_in: 300 } }
+        : { status: 200, body: tokens(1) },
+    );
+    assert.deepEqual(await client.login({ email: 'a', password: 'b' }), {
+      kind: 'mfa_required',
+      methods: ['totp'],
+      expiresIn: 300,
+      mfaToken: 'mfa_1',
+    });
+    assert.equal((await client.state()).status, 'signed_out');
+    assert.deepEqual(await client.verifyMfa({ recoveryCode: 'abcd' }), user);
+    assert.deepEqual(service.asked('/mfa/verify')[0]?.body, { mfa_token: 'mfa_1', recovery_code: 'abcd' });
+    assert.equal(await client.accessToken(), 'access-1');
+    await assert.rejects(client.verifyMfa({ code: '123456' }), hasCode('mfa_token_invalid'));
+  });
+
+  test('registering answers null where the address must be verified first', async () => {
+    const pending = clientOf(() => ({ status: 202, body: { status: 'verification_sent' } }));
+    assert.equal(await pending.client.register({ email: 'a', password: 'b' }), null);
+    assert.equal(await pending.client.accessToken(), null);
+    const open = clientOf(() => ({ status: 201, body: tokens(1) }));
+    assert.deepEqual(await open.client.register({ email: 'a', password: 'b' }), user);
+    assert.equal(await open.client.accessToken(), 'access-1');
+  });
+
+  test('logout forgets the session even when the service is away, and says that it was away', async () => {
+    const storage = storageWith(sessionOf(0, far), { device_token: 'dt_1' });
+    const { client } = clientOf(() => refused(503, 'overloaded'), { storage });
+    await assert.rejects(client.logout(), hasCode('overloaded'));
+    assert.deepEqual(storage.held.value, { session: null, device_token: 'dt_1' });
+    assert.deepEqual(await client.state(), { status: 'signed_out', reason: 'logged_out' });
+  });
+
+  test('a session that is over already is logged out without an error, the device too where it was asked', async () => {
+    const storage = storageWith(sessionOf(0, far), { device_token: 'dt_1' });
+    const { client } = clientOf(
+      ({ path }) => refused(401, path === '/refresh-token' ? 'invalid_refresh_token' : 'token_revoked'),
+      { storage },
+    );
+    assert.equal(await client.logout({ forgetDevice: true }), null);
+    assert.deepEqual(storage.held.value, { session: null });
+  });
+
+  test('what changes something is sent once; what may be said twice is tried again, never before Retry-After', async () => {
+    const busy = clientOf(() => refused(503, 'overloaded', { 'retry-after': '2' }), {
+      storage: storageWith(sessionOf(0, far)),
+    });
+    await assert.rejects(busy.client.login({ email: 'a', password: 'b' }), hasCode('overloaded'));
+    await assert.rejects(busy.client.changePassword({ current: 'a', next: 'b' }), hasCode('overloaded'));
+    assert.equal(busy.service.calls.length, 2);
+    await assert.rejects(busy.client.sessions(), hasCode('overloaded'));
+    assert.equal(busy.service.asked('/sessions').length, 3);
+    assert.deepEqual(busy.waits, [2_000, 2_000]);
+  });
+
+  test('who is told to come back much later is told so at once', async () => {
+    const { client, service, waits } = clientOf(() => refused(429, 'rate_limited', { 'retry-after': '3600' }), {
+      storage: storageWith(sessionOf(0, far)),
+    });
+    await assert.rejects(client.me(), (error: unknown) => error instanceof AuthError && error.retryAfter === 3_600);
+    assert.deepEqual([service.calls.length, waits.length], [1, 0]);
+  });
+
+  test('a fault of the service is not repeated', async () => {
+    const { client, service } = clientOf(() => refused(500, 'internal_error'), {
+      storage: storageWith(sessionOf(0, far)),
+    });
+    await assert.rejects(client.me(), hasCode('internal_error'));
+    assert.equal(service.calls.length, 1);
+  });
+
+  test('an error carries code, status, request id, fields, and what a step-up must prove', async () => {
+    const { client } = clientOf(
+      ({ path }) =>
+        path === '/mfa/totp'
+          ? refused(401, 'reauthentication_required', {
+              'www-authenticate':
+                'Bearer realm="auth-service", error="insufficient_user_authentication", acr_values="aal2", max_age=600',
+            })
+          : { status: 422, body: { code: 'validation_failed', errors: [{ pointer: '/user/email', code: 'invalid' }] } },
+      { storage: storageWith(sessionOf(0, far)) },
+    );
+    await assert.rejects(client.enrolTotp(), (error: unknown) => {
+      assert.ok(error instanceof AuthError);
+      assert.deepEqual([error.status, error.requestId, error.challenge], [401, 'r1', { maxAge: 600, acr: 'aal2' }]);
+      return true;
+    });
+    await assert.rejects(client.register({ email: '', password: '' }), (error: unknown) => {
+      assert.ok(error instanceof AuthError);
+      assert.equal(error.errors[0]?.pointer, '/user/email');
+      return true;
+    });
+  });
+
+  test('an answer that is not of the service is no session, and no word about one', async () => {
+    const storage = storageWith(sessionOf(0, 0));
+    const portal: typeof fetch = async () => new Response('<html>Please pay</html>', { status: 200 });
+    const client = createClient({ baseUrl, fetch: portal, storage, now: () => 10 });
+    await assert.rejects(client.login({ email: 'a', password: 'b' }), hasCode('unexpected_answer'));
+    await assert.rejects(client.accessToken(), hasCode('unexpected_answer'));
+    assert.equal(storage.session()?.refresh_token, 'refresh-0');
+  });
+
+  test('no connection, no answer in time and a call that was given up are told apart', async () => {
+    const down: typeof fetch = () => Promise.reject(new TypeError('fetch failed'));
+    const options = { baseUrl, now: () => 0, sleep: async () => {}, storage: storageWith(sessionOf(0, far)) };
+    await assert.rejects(createClient({ ...options, fetch: down }).me(), hasCode('network_error'));
+    const hangs: typeof fetch = (_url, init) =>
+      new Promise((_resolve, reject) => {
+        init?.signal?.addEventListener('abort', () => reject(init.signal?.reason as Error));
+      });
+    const slow = createClient({ ...options, fetch: hangs, timeoutMs: 5, retries: 0 });
+    await assert.rejects(keepAlive(slow.me()), hasCode('timeout'));
+    const given = new AbortController();
+    const call = createClient({ ...options, fetch: hangs }).me({ signal: given.signal });
+    given.abort(new Error('left the page'));
+    await assert.rejects(call, /left the page/);
+  });
+
+  test('no cookie is sent or taken, no redirect followed and nothing cached', async () => {
+    const { client, service } = clientOf(() => ({ status: 200, body: { user, session: {} } }), {
+      storage: storageWith(sessionOf(0, far)),
+    });
+    await client.me();
+    const init = service.calls[0]?.init;
+    assert.deepEqual([init?.credentials, init?.redirect, init?.cache], ['omit', 'error', 'no-store']);
+  });
+
+  test('in cookie mode no token is held or sent, the answer makes the state, and a missing cookie is renewed once', async () => {
+    const { access_token: _access, refresh_token: _refresh, ...answer } = tokens(1);
+    let refreshed = 0;
+    const storage = storageWith(null);
+    const { client, service } = clientOf(
+      ({ path }) => {
+        if (path === '/refresh-token') refreshed += 1;
+        if (path === '/refresh-token' || path === '/login') return { status: 200, body: answer };
+        return refreshed === 0 ? refused(401, 'missing_token') : { status: 200, body: { user, session: {} } };
+      },
+      { mode: 'cookie', storage },
+    );
+    await client.me();
+    assert.equal(refreshed, 1);
+    assert.equal(storage.session()?.access_token, undefined);
+    assert.equal(await client.accessToken(), null);
+    assert.equal((await client.state()).status, 'signed_in');
+    assert.ok(service.calls.every((call) => call.token === null && call.init?.credentials === 'include'));
+    assert.ok(service.calls.every((call) => new Headers(call.init?.headers).get('x-token-transport') === 'cookie'));
+    assert.deepEqual(service.asked('/refresh-token')[0]?.body, {});
   });
 });
+
+describe('fetch for an API of your own', () => {
+  const session = sessionOf(0, far);
+
+  test('carries the token, and again with a new one where the first had ended', async () => {
+    const storage = storageWith(session);
+    const { client, service } = clientOf(
+      ({ path, token }) => {
+        if (path === '/refresh-token') return { status: 200, body: tokens(1) };
+        return token === 'access-1'
+          ? { status: 200, body: { fine: true } }
+          : refused(401, 'token_revoked', { 'www-authenticate': 'Bearer error="invalid_token"' });
+      },
+      { storage, apiOrigins: ['https://api.test'] },
+    );
+    const response = await client.fetch('https://api.test/orders', { method: 'POST', body: '{"a":1}' });
+    assert.deepEqual(await response.json(), { fine: true });
+    assert.deepEqual(
+      service.asked('/orders').map((call) => [call.token, call.body]),
+      [
+        ['access-0', { a: 1 }],
+        ['access-1', { a: 1 }],
+      ],
+    );
+  });
+
+  test('sends no token to an origin that is not listed', async () => {
+    const { client, service } = clientOf(() => ({ status: 200 }), { storage: storageWith(session) });
+    for (const url of ['https://evil.test/', 'http://auth.test.evil/', 'http://auth.test:81/', 'https://auth.test/']) {
+      await assert.rejects(client.fetch(url), /not among the origins/);
+    }
+    assert.equal(service.calls.length, 0);
+  });
+
+  test('a 401 that does not speak of the token renews nothing', async () => {
+    const { client, service } = clientOf(
+      () => refused(401, 'x', { 'www-authenticate': 'Bearer error="insufficient_user_authentication"' }),
+      { storage: storageWith(session) },
+    );
+    assert.equal((await client.fetch(`${baseUrl}/orders`)).status, 401);
+    assert.equal(service.calls.length, 1);
+  });
+});
+
+/** `AbortSignal.timeout` alone keeps no process; a socket would. */
+async function keepAlive<T>(promise: Promise<T>): Promise<T> {
+  const timer = setInterval(() => {}, 1_000);
+  try {
+    return await promise;
+  } finally {
+    clearInterval(timer);
+  }
+}

@@ -1,205 +1,359 @@
 /**
- * A client for the service's HTTP API, for Node and browsers, on the platform's `fetch` alone.
+ * A client of the service's HTTP API, for browsers and Node, on the platform's `fetch` alone.
  *
- * - Refreshing happens once at a time however many requests need it, and before the token expires.
- * - A 503 is tried again after its `Retry-After`, a bounded number of times; it never logs anybody out.
- * - Only the service's own word (`invalid_refresh_token`, `refresh_token_reused`) ends what is stored.
+ * Every method rejects with an `AuthError` that carries the service's code, or with the reason of the caller's `AbortSignal`.
+ * How the session is kept stands in `keeper.ts`, how a call is made in `transport.ts`.
  */
-import type { ErrorCode, Receipt, Session, TokenAnswer, User } from '@auth-service/protocol';
-
-/** What is kept between calls. `expires_at` is milliseconds since 1970 on this machine's clock. */
-export interface StoredTokens {
-  readonly access_token: string;
-  readonly refresh_token: string;
-  readonly expires_at: number;
-  readonly device_token?: string;
-}
-
-/** Where tokens are kept; in memory by default. */
-export interface TokenStorage {
-  load(): StoredTokens | null | Promise<StoredTokens | null>;
-  save(tokens: StoredTokens | null): void | Promise<void>;
-}
+import type { Passkey, Receipt, Session, User } from '@auth-service/protocol';
+import { AuthError } from './errors.ts';
+import { type AuthState, createKeeper, type Keeper } from './keeper.ts';
+import { type AuthStorage, memoryStorage, type StoredSession } from './storage.ts';
+import { type Call, createTransport, type Send, sleep } from './transport.ts';
 
 export interface ClientOptions {
   /** The service's URL, e.g. `https://auth.example.org`. */
   readonly baseUrl: string;
-  readonly storage?: TokenStorage;
+  /** Where the session is kept; in memory by default. */
+  readonly storage?: AuthStorage;
+  /**
+   * `cookie`: tokens stay in `HttpOnly` cookies that no script sees. For pages of the service's own site, where the service has
+   * `COOKIE_MODE` on and, on another origin, lists the page's in `CORS_ORIGINS`.
+   */
+  readonly mode?: 'bearer' | 'cookie';
+  /** Origins beside the service's own that `client.fetch` may send the access token to. */
+  readonly apiOrigins?: readonly string[];
   readonly fetch?: typeof fetch;
   /** Milliseconds since 1970. */
   readonly now?: () => number;
-  readonly sleep?: (ms: number) => Promise<void>;
-  /** How often a 503 is tried again; 2 by default. */
+  readonly sleep?: (ms: number, signal?: AbortSignal) => Promise<void>;
+  /** How often a call that may be said twice is tried again; 2 by default. */
   readonly retries?: number;
+  /** How long one answer may take, milliseconds; 15,000 by default. */
+  readonly timeoutMs?: number;
 }
 
-/** A problem answer (RFC 9457) of the service. */
-export class AuthError extends Error {
-  override readonly name = 'AuthError';
-  readonly code: ErrorCode | 'unknown';
-  readonly status: number;
-  readonly requestId: string | null;
-  /** Which fields were wrong, with status 422. */
-  readonly errors: readonly { readonly pointer: string; readonly code: string; readonly detail: string }[];
-  constructor(status: number, body: Readonly<Record<string, unknown>>) {
-    super(typeof body['detail'] === 'string' ? body['detail'] : `the service answered ${status}`);
-    this.status = status;
-    this.code = typeof body['code'] === 'string' ? (body['code'] as ErrorCode) : 'unknown';
-    this.requestId = typeof body['request_id'] === 'string' ? body['request_id'] : null;
-    this.errors = Array.isArray(body['errors']) ? body['errors'] : [];
-  }
+export interface CallOptions {
+  readonly signal?: AbortSignal;
 }
 
-export interface AuthClient {
-  register(user: { email: string; password: string; first_name?: string; last_name?: string }): Promise<User | null>;
-  login(credentials: { email: string; password: string }): Promise<User>;
-  /** Ends this session at the service; what is stored is forgotten even when the service cannot be reached. */
-  logout(): Promise<Receipt | null>;
-  revokeAll(options?: { exceptCurrent?: boolean }): Promise<Receipt & { revoked_sessions: number }>;
-  me(): Promise<{ user: User; session: Session }>;
-  sessions(): Promise<readonly Session[]>;
-  revokeSession(id: string): Promise<Receipt>;
-  /** A valid access token, refreshed when it is about to expire; `null` when nobody is logged in. */
-  accessToken(): Promise<string | null>;
+/** A proof of a second factor: one of them. */
+export type FactorProof =
+  /** Six digits of an authenticator app. */
+  | { readonly code: string }
+  | { readonly recoveryCode: string }
+  /** What `./passkeys` or `credential.toJSON()` gives. */
+  | { readonly webauthn: object };
+
+export type LoginResult =
+  | { readonly kind: 'signed_in'; readonly user: User }
+  | {
+      readonly kind: 'mfa_required';
+      readonly methods: readonly string[];
+      /** Until `verifyMfa` must have been called, seconds. */
+      readonly expiresIn: number;
+      /** Only where the page is left meanwhile: the client remembers it. */
+      readonly mfaToken: string;
+    };
+
+/** What `./passkeys` and applications with calls of their own build on. */
+export interface RawClient {
+  /** A call without credential, below `/api/auth`. */
+  send(call: Omit<Call, 'token'>): Promise<unknown>;
+  /** A call as whoever is signed in; again, once, where the token had ended. */
+  call(call: Omit<Call, 'token'>): Promise<unknown>;
+  /** Keeps the session that an answer begins, or tells that a second factor is wanted. */
+  signIn(attempt: Promise<unknown>): Promise<LoginResult>;
+  /** The `mfa_token` of the login that waits for a second factor. */
+  pendingMfa(): string | undefined;
 }
 
-/** A token is renewed so long before it expires. */
-const renewAheadMs = 30_000;
-const retryAfterMsMax = 10_000;
+export type AuthClient = ReturnType<typeof createClient>;
 
-export function createClient(options: ClientOptions): AuthClient {
-  const http = options.fetch ?? fetch;
-  const now = options.now ?? Date.now;
-  const sleep = options.sleep ?? ((ms) => new Promise<void>((resolve) => setTimeout(resolve, ms)));
-  const storage = options.storage ?? memoryStorage();
-  const base = options.baseUrl.replace(/\/+$/, '');
-  let refreshing: Promise<string | null> | null = null;
-
-  async function send(method: string, path: string, body?: unknown, token?: string): Promise<unknown> {
-    for (let attempt = 0; ; attempt += 1) {
-      const response = await http(`${base}/api/auth${path}`, {
-        method,
-        headers: {
-          ...(body === undefined ? {} : { 'content-type': 'application/json' }),
-          ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
-        },
-        ...(body === undefined ? {} : { body: JSON.stringify(body) }),
-      });
-      const answer = await readJson(response);
-      if (response.ok) return answer;
-      if (response.status !== 503 || attempt >= (options.retries ?? 2)) throw new AuthError(response.status, answer);
-      const seconds = Number(response.headers.get('retry-after') ?? '1');
-      await sleep(Math.min(retryAfterMsMax, Math.max(0, Number.isFinite(seconds) ? seconds : 1) * 1_000));
-    }
-  }
-
-  async function keep(answer: TokenAnswer): Promise<void> {
-    const device = answer.device_token ?? (await storage.load())?.device_token;
-    await storage.save({
-      access_token: answer.access_token,
-      refresh_token: answer.refresh_token,
-      expires_at: now() + answer.expires_in * 1_000,
-      ...(device === undefined ? {} : { device_token: device }),
-    });
-  }
-
-  async function refresh(stored: StoredTokens): Promise<string | null> {
-    let answer: TokenAnswer | null;
-    try {
-      answer = (await send('POST', '/refresh-token', { refresh_token: stored.refresh_token })) as TokenAnswer;
-    } catch (error) {
-      if (!(error instanceof AuthError) || !endedSessionCodes.has(error.code)) throw error;
-      answer = null;
-    }
-    // Somebody logged out, or logged in as somebody else, meanwhile: what is stored now counts, not the answer.
-    const current = await storage.load();
-    if (current?.refresh_token !== stored.refresh_token) return current?.access_token ?? null;
-    if (answer === null) await storage.save(null);
-    else await keep(answer);
-    return answer?.access_token ?? null;
-  }
-
-  function refreshOnce(stored: StoredTokens): Promise<string | null> {
-    refreshing ??= refresh(stored).finally(() => {
-      refreshing = null;
-    });
-    return refreshing;
-  }
-
-  async function accessToken(): Promise<string | null> {
-    if (refreshing !== null) return refreshing;
-    const stored = await storage.load();
-    if (stored === null) return null;
-    return stored.expires_at - now() > renewAheadMs ? stored.access_token : refreshOnce(stored);
-  }
-
-  /** With a token; once more with a new one where the service says that this one has ended. */
-  async function call(method: string, path: string, body?: unknown): Promise<unknown> {
-    const token = await accessToken();
-    if (token === null) throw new AuthError(401, { code: 'missing_token', detail: 'Nobody is logged in.' });
-    try {
-      return await send(method, path, body, token);
-    } catch (error) {
-      const stored = await storage.load();
-      if (!(error instanceof AuthError) || !endedTokenCodes.has(error.code) || stored === null) throw error;
-      const renewed = await refreshOnce(stored);
-      if (renewed === null) throw error;
-      return send(method, path, body, renewed);
-    }
-  }
-
-  return {
-    accessToken,
-    async register(user) {
-      const answer = (await send('POST', '/register', { user })) as TokenAnswer | { status: string };
-      if (!('access_token' in answer)) return null;
-      await keep(answer);
-      return answer.user;
-    },
-    async login(credentials) {
-      const device = (await storage.load())?.device_token;
-      const body = { ...credentials, ...(device === undefined ? {} : { device_token: device }) };
-      const answer = (await send('POST', '/login', body)) as TokenAnswer;
-      await keep(answer);
-      return answer.user;
-    },
-    async logout() {
-      const token = await accessToken().catch(() => null);
-      try {
-        return token === null ? null : ((await send('POST', '/logout', undefined, token)) as Receipt);
-      } finally {
-        await storage.save(null);
-      }
-    },
-    async revokeAll({ exceptCurrent = false } = {}) {
-      const receipt = await call('POST', '/revoke-all-tokens', { except_current: exceptCurrent });
-      if (!exceptCurrent) await storage.save(null);
-      return receipt as Receipt & { revoked_sessions: number };
-    },
-    me: async () => (await call('GET', '/me')) as { user: User; session: Session },
-    sessions: async () => ((await call('GET', '/sessions')) as { sessions: Session[] }).sessions,
-    revokeSession: async (id) => (await call('DELETE', `/sessions/${encodeURIComponent(id)}`)) as Receipt,
-  };
-}
-
-const endedSessionCodes: ReadonlySet<string> = new Set(['invalid_refresh_token', 'refresh_token_reused']);
+const loginWaits = 'there is no login that waits for a second factor';
+/** The service says so of a token that the session may renew. */
 const endedTokenCodes: ReadonlySet<string> = new Set(['token_expired', 'token_revoked', 'invalid_token']);
 
-function memoryStorage(): TokenStorage {
-  let held: StoredTokens | null = null;
+export function createClient(options: ClientOptions) {
+  const cookies = options.mode === 'cookie';
+  const http = options.fetch ?? ((input, init) => fetch(input, init));
+  const send = createTransport({
+    baseUrl: options.baseUrl,
+    fetch: http,
+    sleep: options.sleep ?? sleep,
+    cookies,
+    retriesMax: options.retries ?? 2,
+    timeoutMs: options.timeoutMs ?? 15_000,
+  });
+  const keeper = createKeeper({
+    storage: options.storage ?? memoryStorage(),
+    send,
+    now: options.now ?? Date.now,
+    cookies,
+    baseUrl: options.baseUrl,
+  });
+  const raw = createRaw(send, keeper, cookies);
+  const origins = new Set([new URL(options.baseUrl).origin, ...(options.apiOrigins ?? [])]);
   return {
-    load: () => held,
-    save: (tokens) => {
-      held = tokens;
+    raw,
+    ...signing(raw, keeper, send),
+    ...account(raw, keeper),
+    ...factors(raw),
+    /**
+     * `fetch` for your own API, with the access token, and again once where it is answered 401 with a body that can be sent
+     * twice. Only the service's origin, the page's own and `apiOrigins` get it: any other is refused. Not for cookie mode.
+     */
+    fetch: (input: string | URL, init: RequestInit = {}) => fetchWith(input, init, { keeper, http, origins }),
+    /** A good access token, renewed where it is due; `null` where nobody is signed in, and in cookie mode. */
+    accessToken: async ({ signal }: CallOptions = {}): Promise<string | null> =>
+      (await keeper.session(signal))?.access_token ?? null,
+    state: (): Promise<AuthState> => keeper.state(),
+    /** Called with each change of the session, in other tabs of the same storage too; answers how to stop it. */
+    onChange: (listener: (state: AuthState) => void): (() => void) => keeper.onChange(listener),
+    /** Ends what listens to other tabs; the session stays. */
+    close: (): void => keeper.close(),
+  };
+}
+
+function createRaw(send: Send, keeper: Keeper, cookies: boolean): RawClient {
+  let mfaToken: string | undefined;
+  const tokenOf = (session: StoredSession | null): Pick<Call, 'token'> => ({ token: session?.access_token });
+
+  return {
+    send,
+    async call(call) {
+      const session = await keeper.session(call.signal);
+      if (session === null && !cookies) throw new AuthError('signed_out', 'nobody is signed in');
+      try {
+        return await send({ ...call, ...tokenOf(session) });
+      } catch (error) {
+        if (!(error instanceof AuthError) || !isOver(error, cookies)) throw error;
+        const next = await keeper.renewed(session, call.signal);
+        if (next === null) throw error;
+        return send({ ...call, ...tokenOf(next) });
+      }
+    },
+    async signIn(attempt) {
+      try {
+        const user = await keeper.keep(await attempt);
+        mfaToken = undefined;
+        return { kind: 'signed_in', user };
+      } catch (error) {
+        if (!(error instanceof AuthError) || error.code !== 'mfa_required') throw error;
+        const { mfa_token: token, methods, expires_in: expiresIn } = error.body;
+        if (typeof token !== 'string' || !Array.isArray(methods)) throw error;
+        mfaToken = token;
+        return { kind: 'mfa_required', methods, expiresIn: Number(expiresIn), mfaToken: token };
+      }
+    },
+    pendingMfa: () => mfaToken,
+  };
+}
+
+const isOver = (error: AuthError, cookies: boolean): boolean =>
+  endedTokenCodes.has(error.code) || (cookies && error.code === 'missing_token');
+
+/** In and out. */
+function signing(raw: RawClient, keeper: Keeper, send: Send) {
+  return {
+    /** `null` where the address must be verified first; the answer is the same for an address that is known. */
+    async register(
+      user: { email: string; password: string; first_name?: string | null; last_name?: string | null },
+      { signal }: CallOptions = {},
+    ): Promise<User | null> {
+      const answer = await send({ method: 'POST', path: '/register', body: { user }, signal });
+      return (answer as { status?: string }).status === 'verification_sent' ? null : keeper.keep(answer);
+    },
+    async login(
+      { email, password }: { email: string; password: string },
+      { signal }: CallOptions = {},
+    ): Promise<LoginResult> {
+      const device = await keeper.deviceToken();
+      const body = { email, password, ...(device === undefined ? {} : { device_token: device }) };
+      return raw.signIn(send({ method: 'POST', path: '/login', body, signal }));
+    },
+    /** The second step of a login, or of `reauthenticate`. */
+    async verifyMfa(proof: FactorProof & { mfaToken?: string }, { signal }: CallOptions = {}): Promise<User> {
+      const token = proof.mfaToken ?? raw.pendingMfa();
+      if (token === undefined) throw new AuthError('mfa_token_invalid', loginWaits);
+      const body = { mfa_token: token, ...bodyOf(proof) };
+      const result = await raw.signIn(send({ method: 'POST', path: '/mfa/verify', body, signal }));
+      if (result.kind === 'signed_in') return result.user;
+      throw new AuthError('mfa_token_invalid', loginWaits);
+    },
+    /**
+     * Proves again who is there, for calls that answer `reauthentication_required`; with a second factor on the account, a
+     * password leads to `mfa_required`.
+     */
+    reauthenticate: (
+      proof: { readonly password: string } | Exclude<FactorProof, { recoveryCode: string }>,
+      { signal }: CallOptions = {},
+    ): Promise<LoginResult> =>
+      raw.signIn(raw.call({ method: 'POST', path: '/reauthenticate', body: bodyOf(proof), signal })),
+    /** Ends this session. What is kept here is forgotten even when the service cannot be reached; that is then told. */
+    async logout({
+      signal,
+      forgetDevice = false,
+    }: CallOptions & { forgetDevice?: boolean } = {}): Promise<Receipt | null> {
+      try {
+        return (await raw.call({ method: 'POST', path: '/logout', signal, repeatable: true })) as Receipt;
+      } catch (error) {
+        // Over already: that is what was wanted.
+        if (error instanceof AuthError && (error.status === 401 || error.code === 'signed_out')) return null;
+        throw error;
+      } finally {
+        await keeper.forget('logged_out', forgetDevice);
+      }
+    },
+    /** Ends every session of the account, or all but this one. */
+    async revokeAll({ signal, exceptCurrent = false }: CallOptions & { exceptCurrent?: boolean } = {}) {
+      const body = { except_current: exceptCurrent };
+      const receipt = await raw.call({ method: 'POST', path: '/revoke-all-tokens', body, signal });
+      if (!exceptCurrent) await keeper.forget('logged_out');
+      return receipt as Receipt & { revoked_sessions: number };
     },
   };
 }
 
-async function readJson(response: Response): Promise<Record<string, unknown>> {
-  try {
-    const value: unknown = await response.json();
-    return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : {};
-  } catch {
-    return {};
-  }
+/** The account and its sessions. */
+function account(raw: RawClient, keeper: Keeper) {
+  const call = async <T>(request: Call): Promise<T> => (await raw.call(request)) as T;
+  const told = async (answer: { user: User }): Promise<User> => {
+    await keeper.learn(answer.user);
+    return answer.user;
+  };
+  return {
+    async me({ signal }: CallOptions = {}): Promise<{ user: User; session: Session }> {
+      const answer = await call<{ user: User; session: Session }>({ method: 'GET', path: '/me', signal });
+      await told(answer);
+      return answer;
+    },
+    updateProfile: async (
+      change: { first_name?: string | null; last_name?: string | null },
+      { signal }: CallOptions = {},
+    ): Promise<User> => told(await call({ method: 'PATCH', path: '/me', body: change, signal })),
+    /** With the password, or without after a fresh authentication. */
+    async deleteAccount({ signal, password }: CallOptions & { password?: string } = {}): Promise<void> {
+      await raw.call({
+        method: 'DELETE',
+        path: '/me',
+        body: password === undefined ? {} : { password },
+        signal,
+        repeatable: false,
+      });
+      await keeper.forget('logged_out', true);
+    },
+    /** Ends every other session. */
+    changePassword: (change: { current: string; next: string }, { signal }: CallOptions = {}) =>
+      call<Receipt & { revoked_sessions: number }>({
+        method: 'POST',
+        path: '/change-password',
+        body: { current_password: change.current, new_password: change.next },
+        signal,
+      }),
+    /** Takes effect when the link in the mail to the new address is followed. */
+    changeEmail: (body: { email: string; password?: string }, { signal }: CallOptions = {}) =>
+      call<unknown>({ method: 'POST', path: '/change-email', body, signal }),
+    /** The token of the link in the mail. */
+    verifyEmail: (token: string, { signal }: CallOptions = {}) =>
+      raw.send({ method: 'POST', path: '/verify-email', body: { token }, signal }),
+    resendVerification: (email: string, { signal }: CallOptions = {}) =>
+      raw.send({ method: 'POST', path: '/resend-verification', body: { email }, signal }),
+    /** The same answer for every address. */
+    forgotPassword: (email: string, { signal }: CallOptions = {}) =>
+      raw.send({ method: 'POST', path: '/forgot-password', body: { email }, signal }),
+    resetPassword: (reset: { token: string; password: string }, { signal }: CallOptions = {}) =>
+      raw.send({
+        method: 'POST',
+        path: '/reset-password',
+        body: { token: reset.token, new_password: reset.password },
+        signal,
+      }),
+    sessions: async ({ signal }: CallOptions = {}): Promise<readonly Session[]> =>
+      (await call<{ sessions: Session[] }>({ method: 'GET', path: '/sessions', signal })).sessions,
+    endSession: (id: string, { signal }: CallOptions = {}) =>
+      call<Receipt>({ method: 'DELETE', path: `/sessions/${encodeURIComponent(id)}`, signal }),
+    /** A receipt as it stands now, by its `position`. */
+    receipt: (position: string, { signal }: CallOptions = {}) =>
+      call<Receipt>({ method: 'GET', path: `/revocations/${encodeURIComponent(position)}`, signal }),
+  };
 }
+
+/** Second factors; the ceremonies of passkeys are in `./passkeys`. */
+function factors(raw: RawClient) {
+  const call = async <T>(request: Call): Promise<T> => (await raw.call(request)) as T;
+  const passkey = (id: string): string => `/webauthn/credentials/${encodeURIComponent(id)}`;
+  return {
+    mfa: ({ signal }: CallOptions = {}) => call<MfaStatus>({ method: 'GET', path: '/mfa', signal }),
+    /** A new secret for an authenticator app; in force when `confirmTotp` has seen a code of it. */
+    enrolTotp: ({ signal }: CallOptions = {}) =>
+      call<{ secret: string; otpauth_uri: string; qr_svg: string }>({ method: 'POST', path: '/mfa/totp', signal }),
+    /** The recovery codes, which are shown once. */
+    confirmTotp: async (code: string, { signal }: CallOptions = {}): Promise<readonly string[]> =>
+      codesOf(await raw.call({ method: 'POST', path: '/mfa/totp/confirm', body: { code }, signal })),
+    removeTotp: async ({ signal }: CallOptions = {}): Promise<void> => {
+      await raw.call({ method: 'DELETE', path: '/mfa/totp', signal });
+    },
+    /** New ones; the old ones end. */
+    renewRecoveryCodes: async ({ signal }: CallOptions = {}): Promise<readonly string[]> =>
+      codesOf(await raw.call({ method: 'POST', path: '/mfa/recovery-codes', signal })),
+    passkeys: async ({ signal }: CallOptions = {}): Promise<readonly Passkey[]> =>
+      (await call<{ credentials: Passkey[] }>({ method: 'GET', path: '/webauthn/credentials', signal })).credentials,
+    renamePasskey: async (id: string, name: string, { signal }: CallOptions = {}): Promise<Passkey> =>
+      (await call<{ credential: Passkey }>({ method: 'PATCH', path: passkey(id), body: { name }, signal })).credential,
+    removePasskey: async (id: string, { signal }: CallOptions = {}): Promise<void> => {
+      await raw.call({ method: 'DELETE', path: passkey(id), signal });
+    },
+  };
+}
+
+export interface MfaStatus {
+  readonly enabled: boolean;
+  readonly methods: readonly string[];
+  readonly totp: { readonly confirmed_at: string } | null;
+  readonly recovery_codes_left: number;
+}
+
+const codesOf = (answer: unknown): readonly string[] => {
+  const { recovery_codes: codes } = answer as { recovery_codes?: string[] };
+  return codes ?? [];
+};
+
+const bodyOf = (proof: object): Readonly<Record<string, unknown>> => {
+  const { recoveryCode, mfaToken: _mfaToken, ...rest } = proof as Record<string, unknown>;
+  return recoveryCode === undefined ? rest : { ...rest, recovery_code: recoveryCode };
+};
+
+interface FetchDeps {
+  readonly keeper: Keeper;
+  readonly http: typeof fetch;
+  readonly origins: ReadonlySet<string>;
+}
+
+async function fetchWith(input: string | URL, init: RequestInit, deps: FetchDeps): Promise<Response> {
+  const page = (globalThis as { location?: { href: string } }).location?.href;
+  const url = new URL(input, page);
+  if (!deps.origins.has(url.origin) && !(page !== undefined && url.origin === new URL(page).origin)) {
+    throw new TypeError(`${url.origin} is not among the origins that get the access token`);
+  }
+  const signal = init.signal ?? undefined;
+  const attempt = (session: StoredSession): Promise<Response> => {
+    const headers = new Headers(init.headers);
+    headers.set('authorization', `Bearer ${session.access_token}`);
+    return deps.http(url, { redirect: 'error', ...init, headers });
+  };
+  const session = await deps.keeper.session(signal);
+  if (session?.access_token === undefined) throw new AuthError('signed_out', 'nobody is signed in');
+  const response = await attempt(session);
+  const once = typeof init.body === 'object' && init.body !== null && 'getReader' in init.body;
+  if (response.status !== 401 || once || !saysTokenEnded(response)) return response;
+  const next = await deps.keeper.renewed(session, signal);
+  if (next?.access_token === undefined) return response;
+  await response.body?.cancel();
+  return attempt(next);
+}
+
+/** RFC 6750 section 3.1; a 401 without it is another matter. */
+const saysTokenEnded = (response: Response): boolean => {
+  const challenge = response.headers.get('www-authenticate');
+  return challenge === null || /\binvalid_token\b/.test(challenge);
+};

@@ -1,9 +1,21 @@
-/** A typed client: register, log in, refresh (one at a time), sessions, log out. */
+/** A typed client: sign up, in and out, second factors, sessions; refreshes once at a time, across tabs too. */
 export {
   type AuthClient,
-  AuthError,
+  type CallOptions,
   type ClientOptions,
   createClient,
-  type StoredTokens,
-  type TokenStorage,
+  type FactorProof,
+  type LoginResult,
+  type MfaStatus,
+  type RawClient,
 } from './client.ts';
+export { AuthError, type Challenge, type ClientCode, type FieldProblem } from './errors.ts';
+export type { AuthState, EndReason } from './keeper.ts';
+export {
+  type AuthStorage,
+  memoryStorage,
+  type Stored,
+  type StoredSession,
+  type WebStorage,
+  webStorage,
+} from './storage.ts';

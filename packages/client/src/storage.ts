@@ -1,0 +1,74 @@
+/** What is kept between calls, and where: in memory unless the caller says otherwise. */
+
+/** Times are milliseconds since 1970 on this machine's clock. */
+export interface StoredSession {
+  readonly session_id: string;
+  /** Missing in cookie mode: scripts never see tokens there. */
+  readonly access_token?: string;
+  readonly refresh_token?: string;
+  readonly expires_at: number;
+  readonly obtained_at: number;
+}
+
+/** Plain data, for `JSON.stringify`. */
+export interface Stored {
+  readonly session: StoredSession | null;
+  /** Sent with the next login from here: strangers then cannot lock this device out. It outlives a logout. */
+  readonly device_token?: string;
+}
+
+export interface AuthStorage {
+  load(): Stored | null | Promise<Stored | null>;
+  save(stored: Stored): void | Promise<void>;
+  /**
+   * Where several tabs or windows may see what is stored: a name of it. Those that have the same name take turns when they
+   * refresh and tell each other what changed.
+   */
+  readonly shared?: string;
+}
+
+export function memoryStorage(): AuthStorage {
+  let held: Stored | null = null;
+  return {
+    load: () => held,
+    save: (stored) => {
+      held = stored;
+    },
+  };
+}
+
+/** What `webStorage` needs of `localStorage` or `sessionStorage`. */
+export interface WebStorage {
+  getItem(key: string): string | null;
+  setItem(key: string, value: string): void;
+}
+
+/**
+ * In `localStorage` (all tabs, until logout) or `sessionStorage` (this tab). Any script of the page can read it: prefer memory,
+ * or cookie mode. What cannot be read as ours counts as nothing; a full or forbidden storage loses what it holds, and nothing else.
+ */
+export function webStorage(storage: WebStorage, key = 'auth-service'): AuthStorage {
+  return {
+    shared: key,
+    load() {
+      try {
+        return storedOf(JSON.parse(storage.getItem(key) ?? 'null'));
+      } catch {
+        return null;
+      }
+    },
+    save(stored) {
+      storage.setItem(key, JSON.stringify(stored));
+    },
+  };
+}
+
+function storedOf(value: unknown): Stored | null {
+  if (typeof value !== 'object' || value === null) return null;
+  const { session, device_token: device } = value as Partial<Stored>;
+  const sound =
+    typeof session?.session_id === 'string' &&
+    Number.isFinite(session.expires_at) &&
+    Number.isFinite(session.obtained_at);
+  return { session: sound ? session : null, ...(typeof device === 'string' ? { device_token: device } : {}) };
+}
