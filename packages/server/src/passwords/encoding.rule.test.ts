@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { argon2idParameters, dummyHash, isImportableHash, needsRehash, parseEncodedHash } from './encoding.rule.ts';
+import { argon2idParameters, dummyHash, judgeImportedHash, needsRehash, parseEncodedHash } from './encoding.rule.ts';
 
 const salt = 'E/e/2AOhqM5W/KJTFQzLce';
 const digest = 'WFPIZKtDDTriqWwlmRFfHiOTeheAZWe';
@@ -8,10 +8,22 @@ const keyed = (cost: number): string => `$bcrypt-sha256$v=2,t=2b,r=${cost}$${sal
 const plain = (cost: string, version = '2b'): string => `$${version}$${cost}$${salt}${digest}`;
 const argon2 = (parameters: string): string => `$argon2id$v=19$${parameters}$${'A'.repeat(22)}$${'B'.repeat(43)}`;
 const owasp = 'm=19456,t=2,p=1';
+const scrypt = (parameters: string): string => `$scrypt$${parameters}$${'A'.repeat(22)}$${'B'.repeat(43)}`;
+const pbkdf2 = (iterations: number, hash = 'sha256'): string =>
+  `$pbkdf2-${hash}$i=${iterations}$${'A'.repeat(22)}$${'B'.repeat(43)}`;
 
 describe('encoded hashes', () => {
   test('PWD-09 known formats are read within bounds of cost, all else is unknown', () => {
-    for (const known of [keyed(4), keyed(16), plain('10'), plain('12', '2a'), plain('12', '2y'), argon2(owasp)]) {
+    const foreign = [
+      argon2(owasp),
+      argon2(owasp).replace('argon2id', 'argon2i'),
+      scrypt('ln=17,r=8,p=8'),
+      scrypt('ln=14,r=8,p=5').replace('scrypt', 'firebase-scrypt'),
+      pbkdf2(4_000_000),
+      pbkdf2(1, 'sha1'),
+      pbkdf2(210_000, 'sha512'),
+    ];
+    for (const known of [keyed(4), keyed(16), plain('10'), plain('12', '2a'), plain('12', '2y'), ...foreign]) {
       assert.notEqual(parseEncodedHash(known), undefined, known);
     }
     const unknown = [
@@ -33,18 +45,34 @@ describe('encoded hashes', () => {
       argon2('m=19456,t=0,p=1'),
       argon2('m=19456,t=2,p=17'),
       argon2('m=4,t=2,p=1'),
-      argon2(owasp).replace('argon2id', 'argon2i'),
+      argon2(owasp).replace('argon2id', 'argon2d'),
       argon2(owasp).replace('v=19', 'v=16'),
+      scrypt('ln=0,r=8,p=1'),
+      scrypt('ln=14,r=0,p=1'),
+      scrypt('ln=14,r=8,p=0'),
+      scrypt('ln=31,r=8,p=1'),
+      scrypt('ln=19,r=8,p=1'),
+      scrypt('ln=17,r=8,p=9'),
+      scrypt('ln=14,r=8,p=17'),
+      pbkdf2(4_000_001),
+      pbkdf2(999_999_999),
+      pbkdf2(100_000, 'md5'),
     ];
     for (const text of unknown) assert.equal(parseEncodedHash(text), undefined, text);
   });
 
   test('PWD-09 an import needs a cost that is worth something', () => {
-    for (const fine of [plain('10'), keyed(12), argon2(owasp), argon2('m=7168,t=5,p=1')])
-      assert.ok(isImportableHash(fine), fine);
-    for (const weak of [plain('04'), plain('31'), argon2('m=64,t=1,p=1'), argon2('m=4194304,t=2,p=1'), '$1$x$y', '']) {
-      assert.ok(!isImportableHash(weak), weak);
-    }
+    const verdicts = {
+      fine: [
+        ...[plain('10'), keyed(12), argon2(owasp), argon2('m=7168,t=5,p=1'), pbkdf2(10_000), pbkdf2(1_000_000)],
+        ...[scrypt('ln=12,r=8,p=1'), scrypt('ln=14,r=8,p=1').replace('scrypt', 'firebase-scrypt')],
+      ],
+      too_weak: [plain('04'), argon2('m=64,t=1,p=1'), pbkdf2(9_999), scrypt('ln=11,r=8,p=1'), scrypt('ln=1,r=1,p=1')],
+      too_costly: [plain('17'), plain('31'), argon2('m=4194304,t=2,p=1'), scrypt('ln=20,r=8,p=1'), pbkdf2(4_000_001)],
+      unknown_format: ['$1$x$y', '', 'hunter2', plain('12', '2x'), '5f4dcc3b5aa765d61d8327deb882cf99'],
+    };
+    for (const [verdict, hashes] of Object.entries(verdicts))
+      for (const encoded of hashes) assert.equal(judgeImportedHash(encoded), verdict, encoded);
   });
 
   test('a hash is renewed when its algorithm is not the configured one or its cost is lower', () => {
@@ -62,6 +90,9 @@ describe('encoded hashes', () => {
     assert.equal(renewed(argon2('m=19456,t=1,p=1'), 'argon2id'), true);
     assert.equal(renewed(argon2('m=7168,t=5,p=1'), 'argon2id'), true);
     assert.equal(renewed(keyed(12), 'argon2id'), true);
+    for (const algorithm of ['bcrypt', 'argon2id'] as const)
+      for (const encoded of [argon2(owasp).replace('2id', '2i'), scrypt('ln=17,r=8,p=1'), pbkdf2(1_000_000)])
+        assert.equal(renewed(encoded, algorithm), true, encoded);
   });
 
   test("nobody's hash is well-formed and current", () => {

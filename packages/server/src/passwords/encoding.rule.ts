@@ -3,7 +3,9 @@
  *
  * - Our bcrypt form is `$bcrypt-sha256$v=2,t=2b,r=<cost>$<salt>$<digest>` (the second version of passlib's format): bcrypt over
  *   the base64 of HMAC-SHA-256 keyed with the salt. bcrypt alone reads 72 octets and may stop at a NUL; this reads them all.
- * - argon2id is a PHC string with its parameters. Plain `$2a$`, `$2b$` and `$2y$` are verified too, as imports bring them.
+ * - argon2id is a PHC string with its parameters.
+ * - Verified only, as imports bring them: plain `$2a$`, `$2b$` and `$2y$`, argon2i, scrypt, PBKDF2, and the scrypt of Firebase
+ *   (`foreign.rule.ts` says how the notations of other systems become these). A good login renews all of them.
  * - Costs are bounded both ways before anything is computed, so that no stored text can occupy a worker for minutes.
  */
 
@@ -18,54 +20,143 @@ export interface HashParameters {
 /** OWASP's minimum for argon2id; 11 ms on the machine where bcrypt at cost 12 takes 208. */
 export const argon2idParameters = { memoryKib: 19_456, passes: 2, lanes: 1, saltBytes: 16, digestBytes: 32 } as const;
 
+export type Pbkdf2Digest = 'sha1' | 'sha256' | 'sha512';
+
 export type EncodedHash =
   | { readonly kind: 'bcrypt-sha256'; readonly cost: number; readonly salt: string; readonly digest: string }
   | { readonly kind: 'bcrypt'; readonly cost: number }
-  | { readonly kind: 'argon2id'; readonly memoryKib: number; readonly passes: number; readonly lanes: number };
+  | {
+      readonly kind: 'argon2id' | 'argon2i';
+      readonly memoryKib: number;
+      readonly passes: number;
+      readonly lanes: number;
+    }
+  | {
+      readonly kind: 'scrypt' | 'firebase-scrypt';
+      readonly logN: number;
+      readonly blockSize: number;
+      readonly lanes: number;
+      /** Standard base64, as the digest. */
+      readonly salt: string;
+      readonly digest: string;
+    }
+  | {
+      readonly kind: 'pbkdf2';
+      readonly hash: Pbkdf2Digest;
+      readonly iterations: number;
+      readonly salt: string;
+      readonly digest: string;
+    };
 
 const bcryptSha256 = /^\$bcrypt-sha256\$v=2,t=2b,r=([4-9]|[12]\d)\$([./A-Za-z0-9]{22})\$([./A-Za-z0-9]{31})$/;
-const plainBcrypt = /^\$2[aby]\$(0[4-9]|[12]\d)\$[./A-Za-z0-9]{53}$/;
-const argon2id = /^\$argon2id\$v=19\$m=(\d{1,7}),t=(\d{1,3}),p=(\d{1,3})\$[A-Za-z0-9+/]{11,86}\$[A-Za-z0-9+/]{22,86}$/;
+const plainBcrypt = /^\$2[aby]\$(0[4-9]|[123]\d)\$[./A-Za-z0-9]{53}$/;
+const argon2 = /^\$(argon2id?)\$v=19\$m=(\d{1,7}),t=(\d{1,3}),p=(\d{1,3})\$[A-Za-z0-9+/]{11,86}\$[A-Za-z0-9+/]{22,86}$/;
+/** Salts and digests of 8 to 96 octets, in base64 without padding; a salt that somebody typed may be of any length. */
+const scrypt =
+  /^\$(scrypt|firebase-scrypt)\$ln=(\d{1,2}),r=(\d{1,3}),p=(\d{1,3})\$([A-Za-z0-9+/]{2,128})\$([A-Za-z0-9+/]{22,128})$/;
+const pbkdf2 = /^\$pbkdf2-(sha1|sha256|sha512)\$i=(\d{1,9})\$([A-Za-z0-9+/]{2,128})\$([A-Za-z0-9+/]{22,128})$/;
 
 /** A verification above these would take seconds of a core, or hundreds of megabytes. */
 const bcryptCostMax = 16;
-const argon2idMax = { memoryKib: 262_144, passes: 16, lanes: 16, workKib: 1_048_576 } as const;
+const argon2Max = { memoryKib: 262_144, passes: 16, lanes: 16, workKib: 1_048_576 } as const;
+const scryptMax = { memoryKib: 262_144, lanes: 16, workKib: 1_048_576 } as const;
+const pbkdf2IterationsMax = 4_000_000;
 /** Below these an import is refused: such hashes can be searched at leisure. */
-const importMin = { bcryptCost: 8, argon2idMemoryKib: 4096 } as const;
+const importMin = { bcryptCost: 8, memoryKib: 4096, pbkdf2Iterations: 10_000 } as const;
 
 /** `undefined` for unknown formats and for costs beyond the bounds. */
 export function parseEncodedHash(encoded: string): EncodedHash | undefined {
+  const parsed = readFormat(encoded);
+  return parsed !== undefined && isAffordable(parsed) ? parsed : undefined;
+}
+
+export type ImportVerdict = 'fine' | 'unknown_format' | 'too_weak' | 'too_costly';
+
+/** Whether an import may bring this hash. */
+export function judgeImportedHash(encoded: string): ImportVerdict {
+  const parsed = readFormat(encoded);
+  if (parsed === undefined) return 'unknown_format';
+  if (isWeak(parsed)) return 'too_weak';
+  return isAffordable(parsed) ? 'fine' : 'too_costly';
+}
+
+function readFormat(encoded: string): EncodedHash | undefined {
   const keyed = bcryptSha256.exec(encoded);
   if (keyed !== null) {
     const [, cost = '', salt = '', digest = ''] = keyed;
-    return Number(cost) <= bcryptCostMax ? { kind: 'bcrypt-sha256', cost: Number(cost), salt, digest } : undefined;
+    return { kind: 'bcrypt-sha256', cost: Number(cost), salt, digest };
   }
   const plain = plainBcrypt.exec(encoded);
-  if (plain !== null) {
-    const cost = Number(plain[1]);
-    return cost <= bcryptCostMax ? { kind: 'bcrypt', cost } : undefined;
+  if (plain !== null) return { kind: 'bcrypt', cost: Number(plain[1]) };
+  const phc = argon2.exec(encoded);
+  if (phc !== null) {
+    const [memoryKib = 0, passes = 0, lanes = 0] = phc.slice(2).map(Number);
+    if (passes < 1 || lanes < 1 || memoryKib < 8 * lanes) return undefined;
+    return { kind: phc[1] === 'argon2i' ? 'argon2i' : 'argon2id', memoryKib, passes, lanes };
   }
-  const phc = argon2id.exec(encoded);
-  if (phc === null) return undefined;
-  const [memoryKib = 0, passes = 0, lanes = 0] = phc.slice(1, 4).map(Number);
-  const bounded =
-    passes >= 1 &&
-    lanes >= 1 &&
-    memoryKib >= 8 * lanes &&
-    memoryKib <= argon2idMax.memoryKib &&
-    passes <= argon2idMax.passes &&
-    lanes <= argon2idMax.lanes &&
-    memoryKib * passes <= argon2idMax.workKib;
-  return bounded ? { kind: 'argon2id', memoryKib, passes, lanes } : undefined;
+  return readScrypt(encoded) ?? readPbkdf2(encoded);
 }
 
-/** Whether an import may bring this hash. */
-export function isImportableHash(encoded: string): boolean {
-  const parsed = parseEncodedHash(encoded);
-  if (parsed === undefined) return false;
-  return parsed.kind === 'argon2id'
-    ? parsed.memoryKib >= importMin.argon2idMemoryKib
-    : parsed.cost >= importMin.bcryptCost;
+function readScrypt(encoded: string): EncodedHash | undefined {
+  const read = scrypt.exec(encoded);
+  if (read === null) return undefined;
+  const [, name, logN = '', blockSize = '', lanes = '', salt = '', digest = ''] = read;
+  const kind = name === 'scrypt' ? 'scrypt' : 'firebase-scrypt';
+  const costs = { logN: Number(logN), blockSize: Number(blockSize), lanes: Number(lanes) };
+  const isSound = costs.logN >= 1 && costs.blockSize >= 1 && costs.lanes >= 1;
+  return isSound ? { kind, ...costs, salt, digest } : undefined;
+}
+
+function readPbkdf2(encoded: string): EncodedHash | undefined {
+  const read = pbkdf2.exec(encoded);
+  if (read === null) return undefined;
+  const [, hash, iterations, salt = '', digest = ''] = read;
+  return { kind: 'pbkdf2', hash: hash as Pbkdf2Digest, iterations: Number(iterations), salt, digest };
+}
+
+/** scrypt fills 128 octets for each block and each of its N steps. */
+const scryptMemoryKib = (hash: { readonly logN: number; readonly blockSize: number }): number =>
+  (2 ** hash.logN * hash.blockSize) / 8;
+
+function isAffordable(hash: EncodedHash): boolean {
+  switch (hash.kind) {
+    case 'bcrypt-sha256':
+    case 'bcrypt':
+      return hash.cost <= bcryptCostMax;
+    case 'argon2id':
+    case 'argon2i':
+      return (
+        hash.memoryKib <= argon2Max.memoryKib &&
+        hash.passes <= argon2Max.passes &&
+        hash.lanes <= argon2Max.lanes &&
+        hash.memoryKib * hash.passes <= argon2Max.workKib
+      );
+    case 'scrypt':
+    case 'firebase-scrypt':
+      return (
+        scryptMemoryKib(hash) <= scryptMax.memoryKib &&
+        hash.lanes <= scryptMax.lanes &&
+        scryptMemoryKib(hash) * hash.lanes <= scryptMax.workKib
+      );
+    case 'pbkdf2':
+      return hash.iterations <= pbkdf2IterationsMax;
+  }
+}
+
+function isWeak(hash: EncodedHash): boolean {
+  switch (hash.kind) {
+    case 'bcrypt-sha256':
+    case 'bcrypt':
+      return hash.cost < importMin.bcryptCost;
+    case 'argon2id':
+    case 'argon2i':
+      return hash.memoryKib < importMin.memoryKib;
+    case 'scrypt':
+    case 'firebase-scrypt':
+      return scryptMemoryKib(hash) < importMin.memoryKib;
+    case 'pbkdf2':
+      return hash.iterations < importMin.pbkdf2Iterations;
+  }
 }
 
 /**

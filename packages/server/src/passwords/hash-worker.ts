@@ -25,7 +25,25 @@ export type HashJob =
       readonly digest: string;
     }
   | { readonly kind: 'verify-bcrypt'; readonly password: string; readonly encoded: string }
-  | { readonly kind: 'verify-argon2id'; readonly password: string; readonly encoded: string };
+  | { readonly kind: 'verify-argon2'; readonly password: string; readonly encoded: string }
+  | {
+      readonly kind: 'verify-scrypt' | 'verify-firebase-scrypt';
+      readonly password: string;
+      readonly logN: number;
+      readonly blockSize: number;
+      readonly lanes: number;
+      /** Base64, as the digest. */
+      readonly salt: string;
+      readonly digest: string;
+    }
+  | {
+      readonly kind: 'verify-pbkdf2';
+      readonly password: string;
+      readonly hash: 'sha1' | 'sha256' | 'sha512';
+      readonly iterations: number;
+      readonly salt: string;
+      readonly digest: string;
+    };
 
 export type HashReply =
   | { readonly kind: 'done'; readonly value: string | boolean }
@@ -38,7 +56,8 @@ export interface HashWorkerData {
 
 export function runHashWorker(): void {
   const { parentPort, workerData } = process.getBuiltinModule('node:worker_threads');
-  const { createHmac } = process.getBuiltinModule('node:crypto');
+  const { createCipheriv, createHmac, pbkdf2Sync, scryptSync, timingSafeEqual } =
+    process.getBuiltinModule('node:crypto');
   const os = process.getBuiltinModule('node:os');
   const { resolveFrom } = workerData as HashWorkerData;
   const require = process.getBuiltinModule('node:module').createRequire(resolveFrom);
@@ -57,6 +76,13 @@ export function runHashWorker(): void {
   };
   const keyed = (salt: string, password: string): string =>
     createHmac('sha256', salt).update(password, 'utf8').digest('base64');
+
+  const octets = (base64: string): Buffer => Buffer.from(base64, 'base64');
+  const scrypt = (job: Extract<HashJob, { readonly blockSize: number }>, length: number): Buffer => {
+    const [N, r, p] = [2 ** job.logN, job.blockSize, job.lanes];
+    // What it needs, exactly counted, and a little.
+    return scryptSync(job.password, octets(job.salt), length, { N, r, p, maxmem: 128 * r * (N + p + 2) + 4_096 });
+  };
 
   const work = (job: HashJob): string | boolean => {
     switch (job.kind) {
@@ -80,8 +106,23 @@ export function runHashWorker(): void {
       }
       case 'verify-bcrypt':
         return bcrypt().verifySync(job.password, job.encoded);
-      case 'verify-argon2id':
+      case 'verify-argon2':
         return argon2().verifySync(job.encoded, job.password);
+      case 'verify-scrypt': {
+        const digest = octets(job.digest);
+        return timingSafeEqual(scrypt(job, digest.length), digest);
+      }
+      case 'verify-firebase-scrypt': {
+        // Firebase encrypts its project's key with what scrypt gives; what is stored is the key stream that this takes.
+        const digest = octets(job.digest);
+        const cipher = createCipheriv('aes-256-ctr', scrypt(job, 32), octets('AAAAAAAAAAAAAAAAAAAAAA'));
+        return timingSafeEqual(cipher.update(digest.map(() => 0)), digest);
+      }
+      case 'verify-pbkdf2': {
+        const digest = octets(job.digest);
+        const made = pbkdf2Sync(job.password, octets(job.salt), job.iterations, digest.length, job.hash);
+        return timingSafeEqual(made, digest);
+      }
     }
   };
 

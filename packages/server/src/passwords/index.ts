@@ -7,6 +7,7 @@
  * - Depends on nothing outside the process; a thread that dies is replaced and its job done by another.
  */
 export type { PasswordAlgorithm } from './encoding.rule.ts';
+export { type FirebaseParameters, type ForeignHash, readForeignHash } from './foreign.rule.ts';
 export {
   createPasswordHasher,
   type HasherHealth,

@@ -127,6 +127,12 @@ function verifyJob(password: string, encoded: string, parsed: EncodedHash): Hash
     case 'bcrypt':
       return { kind: 'verify-bcrypt', password, encoded };
     case 'argon2id':
-      return { kind: 'verify-argon2id', password, encoded };
+    case 'argon2i':
+      return { kind: 'verify-argon2', password, encoded };
+    case 'scrypt':
+    case 'firebase-scrypt':
+      return { ...parsed, kind: `verify-${parsed.kind}`, password };
+    case 'pbkdf2':
+      return { ...parsed, kind: 'verify-pbkdf2', password };
   }
 }
