@@ -39,10 +39,15 @@ export async function runBeside(host: ProgramHost, settings: Settings, parsed: P
   }
   const { database } = settings;
   if (database.kind === 'embedded') {
-    const code = await askControl(controlPath(database.dataDir), { words: host.words, secret }, out);
+    const code = await askControl(
+      controlPath(database.dataDir),
+      { words: host.words, secret, cwd: host.workingDirectory },
+      out,
+    );
     if (code !== undefined) return code;
   }
-  return runHere(settings, parsed, secret, out, onFailure).finally(() => out.done());
+  const asked = { secret, cwd: host.workingDirectory };
+  return runHere(settings, parsed, asked, out, onFailure).finally(() => out.done());
 }
 
 async function secretFor(parsed: ParsedCommand, host: ProgramHost): Promise<string | null> {
@@ -55,7 +60,7 @@ async function secretFor(parsed: ParsedCommand, host: ProgramHost): Promise<stri
 async function runHere(
   settings: Settings,
   parsed: ParsedCommand,
-  secret: string | null,
+  asked: { readonly secret: string | null; readonly cwd: string },
   out: CommandOutput,
   onFailure: (error: unknown) => string,
 ): Promise<number> {
@@ -93,7 +98,7 @@ async function runHere(
       node: null,
     });
     await core.load();
-    return await runCommand(parsed, secret, core, out, onFailure);
+    return await runCommand(parsed, asked, core, out, onFailure);
   } catch (error) {
     out.error(onFailure(error));
     return exitFailed;

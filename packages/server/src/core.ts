@@ -17,10 +17,12 @@ import {
 } from '@auth-service/guard';
 import { type Access, createAccess } from './access/index.ts';
 import {
+  createImport,
   createKeyAdministration,
   createSessionAdministration,
   createStatistics,
   createUsers,
+  type ImportUsers,
   type KeyAdministration,
   type SessionAdministration,
   type Statistics,
@@ -161,6 +163,7 @@ export interface Core {
   readonly validate: Validate;
   readonly access: Access;
   readonly users: Users;
+  readonly importUsers: ImportUsers;
   readonly keyAdministration: KeyAdministration;
   readonly sessionAdministration: SessionAdministration;
   readonly statistics: Statistics;
@@ -386,6 +389,7 @@ export function createCore(options: CoreOptions): Core {
       onKeyUsed: apiKeys.used,
       onKeyOutdated: () => beat?.nudge(),
     }),
+    importUsers: createImport({ db, clock, random, audit }),
     users: createUsers({ ...accounts, passwordMinLength, lockout, revocation }),
     keyAdministration: createKeyAdministration({ keys, audit, revocation }),
     sessionAdministration: createSessionAdministration({ db, audit, sessions, revocation }),

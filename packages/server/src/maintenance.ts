@@ -49,7 +49,11 @@ export async function runMigrate(
     if (error instanceof DataDirInUse) {
       // The service that has the store migrated it when it started, and tells.
       const words = ['migrations', 'list', ...(options.json ? ['--json'] : [])];
-      const code = await askControl(controlPath(settings.dataDir), { words, secret: null }, out);
+      const code = await askControl(
+        controlPath(settings.dataDir),
+        { words, secret: null, cwd: host.workingDirectory },
+        out,
+      );
       if (code !== undefined) return code;
     }
     out.error(describeFailure(error, settings));
@@ -146,7 +150,11 @@ async function databaseFindings(settings: Settings): Promise<readonly Finding[]>
 /** The folder is in use: well, when it is by a service that answers. */
 async function runningFindings(settings: Settings, error: DataDirInUse): Promise<readonly Finding[]> {
   const silent = { line: () => undefined, error: () => undefined, progress: () => undefined };
-  const code = await askControl(controlPath(settings.dataDir), { words: ['keys', 'list'], secret: null }, silent);
+  const code = await askControl(
+    controlPath(settings.dataDir),
+    { words: ['keys', 'list'], secret: null, cwd: '/' },
+    silent,
+  );
   if (code !== 0) return [{ check: 'database', status: 'failed', detail: error.message }];
   return [
     { check: 'database', status: 'ok', detail: 'a running service has the embedded store, and answers' },

@@ -8,6 +8,7 @@
 
 export { canonicalEmail } from './email.rule.ts';
 export { describeEmailProblem } from './email-problem.rule.ts';
+export { insertUsers, listTakenEmailKeys } from './import.sql.ts';
 export { type ShownUser, toUser } from './user.rule.ts';
 export {
   countUsers,

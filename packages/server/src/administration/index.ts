@@ -7,6 +7,14 @@
  * - The last administrator stays.
  * - A page of a list costs what it shows, and is asked for by a cursor that nobody makes up.
  */
+export {
+  createImport,
+  type ImportOptions,
+  type ImportOutcome,
+  type ImportSource,
+  type ImportUsers,
+} from './import.ts';
+export type { RefusedLine } from './imports.sql.ts';
 export { createKeyAdministration, type KeyAdministration } from './keys.ts';
 export { createSessionAdministration, type SessionAdministration } from './sessions.ts';
 export { createStatistics, type Statistics } from './statistics.ts';

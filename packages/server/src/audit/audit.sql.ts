@@ -49,6 +49,36 @@ export async function appendEvent(on: Queryable, event: Omit<AuditRow, 'time'> &
   ]);
 }
 
+type Texts = readonly (string | null)[];
+
+const appendMany = statement<
+  [readonly string[], readonly Date[], Texts, Texts, Texts, Texts, Texts, Texts, Texts, Texts],
+  never
+>(
+  'audit_append_events',
+  `with event as (
+     insert into audit_events (${columns})
+     select * from unnest($1::uuid[], $2::timestamptz[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[],
+                          $9::text[], $10::jsonb[])
+     returning id)
+   insert into audit_pending (event_id) select id from event`,
+);
+
+export async function appendEvents(on: Queryable, events: readonly AuditRow[]): Promise<void> {
+  await on.run(appendMany, [
+    events.map((event) => event.id),
+    events.map((event) => event.time),
+    events.map((event) => event.type),
+    events.map((event) => event.actor),
+    events.map((event) => event.target),
+    events.map((event) => event.ip),
+    events.map((event) => event.user_agent),
+    events.map((event) => event.outcome),
+    events.map((event) => event.request_id),
+    events.map((event) => JSON.stringify(event.detail)),
+  ]);
+}
+
 /** One sealer at a time, until its transaction ends. */
 const lockSealing = statement<[], { locked: unknown }>(
   'audit_lock_sealing',

@@ -5,6 +5,7 @@ import type { Clock } from '../platform/time/index.ts';
 import {
   type AuditRow,
   appendEvent,
+  appendEvents,
   appendSeals,
   consumePendingEvents,
   countAudit,
@@ -58,6 +59,8 @@ export interface AuditPage {
 export interface Audit {
   /** Appends in the caller's transaction: the event stands exactly when the change stands. */
   append(on: Queryable, origin: Origin, event: AuditEvent): Promise<void>;
+  /** Several at once, of one origin. */
+  appendAll(on: Queryable, origin: Origin, events: readonly AuditEvent[]): Promise<void>;
   /** Seals everything pending; answers how many. Any number of sealers may run at once. */
   seal(): Promise<number>;
   /** Seals, then walks the whole chain from its beginning. */
@@ -118,6 +121,24 @@ export function createAudit(deps: { db: Database; clock: Clock; random: Random }
         request_id: origin.requestId,
         detail: origin.apiKeyId === undefined ? (event.detail ?? {}) : { ...event.detail, api_key: origin.apiKeyId },
       });
+    },
+    async appendAll(on, origin, events) {
+      if (events.length === 0) return;
+      const timeMs = clock.wallMs();
+      const time = new Date(timeMs);
+      const rows = events.map((event) => ({
+        id: random.uuidv7(timeMs),
+        time,
+        type: event.type,
+        actor: event.actor,
+        target: event.target,
+        ip: origin.ip,
+        user_agent: origin.userAgent,
+        outcome: event.outcome,
+        request_id: origin.requestId,
+        detail: event.detail ?? {},
+      }));
+      await appendEvents(on, rows);
     },
     seal,
     async verify(onProgress) {

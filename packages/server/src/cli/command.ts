@@ -1,6 +1,6 @@
 /** What one command of the command line is, and what it may use. */
 import type { Access } from '../access/index.ts';
-import type { KeyAdministration, Users } from '../administration/index.ts';
+import type { ImportUsers, KeyAdministration, Users } from '../administration/index.ts';
 import type { Audit } from '../audit/index.ts';
 import type { MigrationStatus } from '../platform/database/index.ts';
 import type { Revocation } from '../revocation/index.ts';
@@ -12,6 +12,7 @@ export const exitUsage = 2;
 /** The rooms that commands work with; the running service has the same, so a command runs beside or inside it. */
 export interface CommandRooms {
   readonly users: Users;
+  readonly importUsers: ImportUsers;
   readonly access: Access;
   readonly keyAdministration: KeyAdministration;
   readonly audit: Audit;
@@ -33,6 +34,8 @@ export interface CommandContext {
   readonly flags: Readonly<Record<string, string | boolean | readonly string[] | undefined>>;
   readonly json: boolean;
   readonly out: CommandOutput;
+  /** The working directory of who asks: names of files go by it. */
+  readonly cwd: string;
   readonly rooms: CommandRooms;
   /** What the caller typed or piped where the command asked for a secret. */
   readonly secret: string | null;

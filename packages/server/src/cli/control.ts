@@ -2,7 +2,7 @@
  * The control socket: how the command line reaches a running service on the embedded store, which only one process may
  * open. A Unix socket in `DATA_DIR` (folder 0700, socket 0600): who may open it may read the store as well.
  *
- * One line of JSON in (`words`, `secret`), lines of JSON out: `line`, `error`, `progress`, and `exit` last.
+ * One line of JSON in (`words`, `secret`, `cwd`), lines of JSON out: `line`, `error`, `progress`, and `exit` last.
  */
 import { chmodSync, rmSync } from 'node:fs';
 import { createConnection, createServer, type Socket } from 'node:net';
@@ -18,6 +18,7 @@ const requestTimeoutMs = 5_000;
 interface Request {
   readonly words: readonly string[];
   readonly secret: string | null;
+  readonly cwd: string;
 }
 
 export type Frame =
@@ -79,8 +80,8 @@ async function serve(
   const request = readRequest(text);
   const parsed = request === undefined ? undefined : parseCommand(request.words);
   let code = 2;
-  if (parsed?.kind === 'command') {
-    code = await runCommand(parsed.parsed, request?.secret ?? null, options.rooms, out, options.onFailure);
+  if (request !== undefined && parsed?.kind === 'command') {
+    code = await runCommand(parsed.parsed, request, options.rooms, out, options.onFailure);
   } else out.error('the running service does not know this command; is it of another version?');
   send({ kind: 'exit', code });
   socket.end();
@@ -92,7 +93,8 @@ function readRequest(text: string): Request | undefined {
     if (typeof value !== 'object' || value === null || !('words' in value) || !Array.isArray(value.words))
       return undefined;
     const secret = 'secret' in value && typeof value.secret === 'string' ? value.secret : null;
-    return { words: value.words.map(String), secret };
+    const cwd = 'cwd' in value && typeof value.cwd === 'string' ? value.cwd : '/';
+    return { words: value.words.map(String), secret, cwd };
   } catch {
     return undefined;
   }

@@ -87,13 +87,20 @@ export function helpOf(command: Command): string {
 
 export async function runCommand(
   parsed: ParsedCommand,
-  secret: string | null,
+  asked: { readonly secret: string | null; readonly cwd: string },
   rooms: CommandRooms,
   out: CommandOutput,
   onFailure: (error: unknown) => string,
 ): Promise<number> {
   try {
-    return await parsed.command.run({ args: parsed.args, flags: parsed.flags, json: parsed.json, out, rooms, secret });
+    return await parsed.command.run({
+      args: parsed.args,
+      flags: parsed.flags,
+      json: parsed.json,
+      out,
+      rooms,
+      ...asked,
+    });
   } catch (error) {
     out.error(onFailure(error));
     return exitFailed;

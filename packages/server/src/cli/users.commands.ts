@@ -4,10 +4,12 @@ import type { Receipt } from '@auth-service/protocol';
 import { toUser } from '../accounts/index.ts';
 import { commandLine, type Outcome, type PlacedUser, placeOf } from '../administration/index.ts';
 import { type Command, type CommandContext, exitFailed, exitOk, exitUsage, printable, table } from './command.ts';
+import { importCommand } from './import.command.ts';
 
 const pageSize = 200;
 
 export const usersCommands: readonly Command[] = [
+  importCommand,
   {
     name: 'users create',
     summary: 'Create an account',

@@ -173,6 +173,14 @@ totp_factors.last_step bigint not null default 0
 totp_factors.created_at timestamp with time zone not null default now()
 totp_factors.confirmed_at timestamp with time zone
 totp_factors.expires_at timestamp with time zone
+user_imports.digest text not null
+user_imports.bytes_done bigint not null default 0
+user_imports.lines_done bigint not null default 0
+user_imports.created bigint not null default 0
+user_imports.refused bigint not null default 0
+user_imports.last_refused jsonb not null default '[]'::jsonb
+user_imports.started_at timestamp with time zone not null default now()
+user_imports.finished_at timestamp with time zone
 users.id uuid not null
 users.email text not null
 users.email_key text not null
@@ -241,6 +249,7 @@ singletons constraint singletons_pkey PRIMARY KEY (name)
 store_meta constraint store_meta_pkey PRIMARY KEY (key)
 totp_factors constraint totp_factors_pkey PRIMARY KEY (id)
 totp_factors constraint totp_factors_user_id_fkey FOREIGN KEY (user_id) REFERENCES users(id) ON DELETE CASCADE
+user_imports constraint user_imports_pkey PRIMARY KEY (digest)
 users constraint users_email_key UNIQUE (email_key)
 users constraint users_pkey PRIMARY KEY (id)
 users constraint users_status_check CHECK ((status = ANY (ARRAY['active'::text, 'disabled'::text])))
@@ -304,6 +313,7 @@ CREATE UNIQUE INDEX totp_factors_confirmed ON public.totp_factors USING btree (u
 CREATE INDEX totp_factors_expires_at ON public.totp_factors USING btree (expires_at) WHERE (confirmed_at IS NULL)
 CREATE UNIQUE INDEX totp_factors_pkey ON public.totp_factors USING btree (id)
 CREATE UNIQUE INDEX totp_factors_waiting ON public.totp_factors USING btree (user_id) WHERE (confirmed_at IS NULL)
+CREATE UNIQUE INDEX user_imports_pkey ON public.user_imports USING btree (digest)
 CREATE INDEX users_disabled ON public.users USING btree (id) WHERE (status = 'disabled'::text)
 CREATE UNIQUE INDEX users_email_key ON public.users USING btree (email_key)
 CREATE UNIQUE INDEX users_pkey ON public.users USING btree (id)
