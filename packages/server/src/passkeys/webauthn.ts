@@ -6,6 +6,7 @@
  * attestation is asked for, and one that carries certificates is refused before anything looks at them.
  */
 import type { AssertionResponse, AttestationResponse } from '@auth-service/protocol';
+import { isShallowAuthenticatorData, isShallowCbor } from './cbor.rule.ts';
 import { algorithms } from './ceremony.rule.ts';
 
 export interface RelyingParty {
@@ -87,6 +88,7 @@ export async function verifyAssertion(
 ): Promise<VerifiedAssertion | undefined> {
   const { verifyAuthenticationResponse } = await load();
   const { userHandle: _told, ...signed } = response.response;
+  if (!isShallowAuthenticatorData(Buffer.from(signed.authenticatorData, 'base64url'))) return undefined;
   try {
     const { verified, authenticationInfo: info } = await verifyAuthenticationResponse({
       response: { ...response, response: signed, type: 'public-key', clientExtensionResults: {} },
@@ -108,13 +110,15 @@ export async function verifyAssertion(
 }
 
 /**
- * One CBOR value and nothing after it, with no attestation or one that the credential's own key signed. Others name
+ * One CBOR value, shallow, and nothing after it, with no attestation or one that the credential's own key signed. Others name
  * certificates, for whose revocation lists the library would ask whatever host they tell.
  */
 function isWithoutCertificates(helpers: Library['helpers'], attestationObject: string): boolean {
   const bytes = new Uint8Array(Buffer.from(attestationObject, 'base64url'));
+  if (!isShallowCbor(bytes)) return false;
   const object = helpers.decodeAttestationObject(bytes);
   if (helpers.isoCBOR.encode(object as never).length !== bytes.length) return false;
+  if (!isShallowAuthenticatorData(object.get('authData'))) return false;
   const format = object.get('fmt');
   return format === 'none' || (format === 'packed' && object.get('attStmt').get('x5c') === undefined);
 }
