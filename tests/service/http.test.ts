@@ -45,6 +45,7 @@ onEachStore(
       for (const path of [
         '/health',
         '/.well-known/jwks.json',
+        '/.well-known/oauth-authorization-server',
         '/openapi.json',
         '/docs',
         '/api/auth/me',

@@ -145,6 +145,7 @@ onEachStore('operations', (service) => {
       'GET /cluster/status',
       'GET /metrics',
       'GET /.well-known/jwks.json',
+      'GET /.well-known/oauth-authorization-server',
       'GET /openapi.json',
       'GET /docs',
       'DELETE /api/auth/me',

@@ -64,9 +64,10 @@ function placeOf(path: string): Place | undefined {
 const rankOf = (room: string): number => roomGroups.findIndex((group) => group.includes(room.split('/')[0] ?? ''));
 const isFrontDoor = (place: Place): boolean => place.path.endsWith(`/src/${place.room}/index.ts`);
 const isTop = (place: Place, ...names: readonly string[]): boolean => place.room === '' && names.includes(place.name);
-/** The composition root: the files at the top of the server but for the table of routes and the settings. */
+/** The composition roots: the files at the top of the server but for the table of routes and the settings; the guard's one. */
 const isComposition = (place: Place): boolean =>
-  place.package === 'server' && place.room === '' && !['routes.ts', 'settings.ts'].includes(place.name);
+  (place.package === 'server' && place.room === '' && !['routes.ts', 'settings.ts'].includes(place.name)) ||
+  (place.package === 'guard' && isTop(place, 'create-guard.ts'));
 /** The roots: they put the rooms together, so they may enter all of them. */
 const isRoot = (place: Place): boolean => isComposition(place) || place.room === 'cli';
 

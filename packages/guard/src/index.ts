@@ -14,6 +14,7 @@ export {
   type VerifiedKey,
 } from './api-keys.ts';
 export { signCompact } from './compact.ts';
+export { createGuard, type Guard, type GuardEvent, type GuardFigures, type GuardOptions } from './create-guard.ts';
 export {
   type Auth,
   createDecide,
@@ -28,6 +29,7 @@ export { createLocalJudge } from './doors/judge.ts';
 export { bounded, type FreshnessPolicy, type Requirement, type RequireOptions } from './doors/requirement.ts';
 export { createFreshness, type Freshness, type Moment } from './freshness.ts';
 export { createKeySet, type KeySet, type VerificationKey } from './keys.ts';
+export { type FeedPage, FeedRefused, type RevocationSource } from './remote/revocation-source.ts';
 export { createReplica, type Replica } from './replica.ts';
 export {
   type Attempt,

@@ -4,6 +4,7 @@ export * from './claims.ts';
 export * from './errors.ts';
 export * from './http/problem.ts';
 export * from './json-schema.ts';
+export * from './metadata.ts';
 export * from './permissions.ts';
 export * from './schemas.ts';
 export * from './schemas-api-keys.ts';

@@ -74,6 +74,7 @@ export function makeHttp(parts: Parts): HttpService {
     onStreamFailed: (error) => log.warn({ error }, 'a stream of the revocation feed ended'),
     version,
     publicUrl: settings.publicUrl,
+    audience: settings.jwtAudience,
   });
   let requests = 0;
   const idPrefix = systemRandom.bytes(6).toString('hex');

@@ -37,6 +37,7 @@ import { listSessionsRoute } from './sessions/list-sessions.route.ts';
 import { logoutRoute } from './sessions/logout.route.ts';
 import { meRoute } from './sessions/me.route.ts';
 import { jwksRoute } from './tokens/jwks.route.ts';
+import { metadataRoute } from './tokens/metadata.route.ts';
 import { refreshTokenRoute } from './tokens/refresh-token.route.ts';
 import { revocationFeedRoute } from './tokens/revocation-feed.route.ts';
 import { revocationReceiptRoute } from './tokens/revocation-receipt.route.ts';
@@ -85,7 +86,9 @@ export interface RouteDeps {
   readonly onRegister: (outcome: RegisterOutcome) => void;
   readonly onStreamFailed: (error: unknown) => void;
   readonly version: string;
+  /** Also `iss` of tokens. */
   readonly publicUrl: string;
+  readonly audience: string;
 }
 
 export function createRoutes(deps: RouteDeps): readonly RouteDefinition[] {
@@ -123,6 +126,7 @@ export function createRoutes(deps: RouteDeps): readonly RouteDefinition[] {
     ...apiKeyRoutes({ apiKeys: core.apiKeys, cursors: core.cursors, nowMs: () => core.clock.wallMs() }),
     ...serviceAccountRoutes(core),
     jwksRoute(core.keys),
+    metadataRoute({ issuer: deps.publicUrl, audience: deps.audience }),
     ...usersRoutes(core),
     ...userRoutes(core.users),
     ...rolesRoutes(core),

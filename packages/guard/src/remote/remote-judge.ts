@@ -1,0 +1,47 @@
+/**
+ * Judges credentials in a service that is not part of the cluster: by what is held here wherever that suffices, and by asking
+ * where it does not: an unknown key name (once in a while), an API key, a route that is `strict`.
+ */
+import { looksLikeApiKey } from '../api-keys.ts';
+import type { Judge, Judgement } from '../doors/decide.ts';
+import { judge as judgeLocally } from '../doors/judge.ts';
+import type { FreshnessPolicy } from '../doors/requirement.ts';
+import type { Freshness } from '../freshness.ts';
+import type { Verifier } from '../verify.ts';
+import type { AskService } from './ask-service.ts';
+import type { KeySource } from './key-source.ts';
+
+export function createRemoteJudge(deps: {
+  /** With `whenStale: 'serve'`: the policy decides, here. */
+  readonly verifier: Verifier;
+  readonly freshness: Pick<Freshness, 'isFreshWithin'>;
+  readonly keySource: Pick<KeySource, 'refreshForUnknown' | 'isLoaded'>;
+  readonly service: Pick<AskService, 'ask' | 'remembered'>;
+  readonly boundMs: number;
+}): Judge {
+  const { verifier, freshness, keySource, service, boundMs } = deps;
+
+  function judgeToken(token: string, policy: FreshnessPolicy, mayFetch: boolean): Judgement | Promise<Judgement> {
+    const verified = verifier.verify(token);
+    if (verified.kind === 'refused' && verified.detail === 'key') {
+      const fetched = mayFetch ? keySource.refreshForUnknown() : undefined;
+      if (fetched !== undefined) return fetched.then(() => judgeToken(token, policy, false));
+      // Without any keys nobody can say that this one is unknown.
+      if (!keySource.isLoaded()) return undecided;
+    }
+    // What is refused here is refused; only the service can still say "revoked" of the rest.
+    if (policy === 'strict' && verified.kind === 'valid') return service.ask(token);
+    return judgeLocally(verified, policy, freshness);
+  }
+
+  function judgeKey(key: string, policy: FreshnessPolicy): Judgement | Promise<Judgement> {
+    if (policy === 'strict') return service.ask(key);
+    const withinMs = typeof policy === 'object' ? policy.boundedSeconds * 1_000 : boundMs;
+    return service.remembered(key, withinMs) ?? service.ask(key);
+  }
+
+  return (credential, policy) =>
+    looksLikeApiKey(credential) ? judgeKey(credential, policy) : judgeToken(credential, policy, true);
+}
+
+const undecided: Judgement = Object.freeze({ kind: 'refused', reason: 'stale' });
