@@ -151,6 +151,25 @@ for (const store of storeKinds) {
       await visitor.page.close();
     });
 
+    test('MFA-04 after the password the browser proves the second factor', async () => {
+      const visitor = await settled();
+      const asked = await visitor.press('password-login');
+      assert.deepEqual([asked.status, asked.code, asked.methods], [401, 'mfa_required', ['webauthn']]);
+      const claims = claimsOf((await visitor.press('second')).access_token ?? '');
+      assert.deepEqual([claims['acr'], claims['amr']], ['aal2', ['pwd', 'hwk', 'user', 'mfa']]);
+      await visitor.page.close();
+    });
+
+    test('SES-07 a step-up in the browser lets the session change its factors', async () => {
+      const visitor = await settled();
+      assert.equal((await visitor.press('remove')).code, 'reauthentication_required');
+      const claims = claimsOf((await visitor.press('reauthenticate')).access_token ?? '');
+      assert.deepEqual([claims['acr'], claims['amr']], ['aal2', ['hwk', 'user', 'mfa']]);
+      assert.equal((await visitor.press('remove')).status, 200);
+      assert.equal((await visitor.press('password-login')).status, 200);
+      await visitor.page.close();
+    });
+
     test('a removed passkey logs nobody in, though the authenticator still has it', async () => {
       const visitor = await settled();
       const { access_token: acting = '' } = await visitor.press('login');

@@ -436,6 +436,95 @@ onEachStore('passkeys', (service) => {
     assertProblem(await remove(acting.access_token, passkey.id), 404, 'not_found');
   });
 
+  const secondOptions = async (token: unknown): Promise<RequestOptions> => {
+    const answer = await service().api.post('/api/auth/mfa/webauthn/options', { mfa_token: token });
+    assert.equal(answer.status, 200, answer.text);
+    return (answer.body as { options: RequestOptions }).options;
+  };
+  const secondStep = (token: unknown, webauthn: unknown): Promise<Answer> =>
+    service().api.post('/api/auth/mfa/verify', { mfa_token: token, webauthn });
+  const mfaTokenOf = async (account: Account): Promise<string> => {
+    const answer = await login(service(), account);
+    assertProblem(answer, 401, 'mfa_required');
+    return (answer.body as { mfa_token: string }).mfa_token;
+  };
+  const stepUpOptions = async (token: string): Promise<RequestOptions> => {
+    const answer = await service().api.post('/api/auth/reauthenticate/options', undefined, { token });
+    assert.equal(answer.status, 200, answer.text);
+    return (answer.body as { options: RequestOptions }).options;
+  };
+
+  test('MFA-04 CLM-10 after the password a passkey is the second factor, and the session says all of it', async () => {
+    const { account, authenticator } = await holder(service());
+    const token = await mfaTokenOf(account);
+    const options = await secondOptions(token);
+    assert.deepEqual(
+      options.allowCredentials.map(({ id }) => id),
+      [authenticator.credentialId],
+    );
+    const tokens = tokensOf(await secondStep(token, authenticator.get(options)));
+    const claims = claimsOf(tokens.access_token);
+    assert.deepEqual([claims['acr'], claims['amr']], ['aal2', ['pwd', 'hwk', 'user', 'mfa']]);
+    assertProblem(
+      await secondStep(token, authenticator.get(await requestOptions(service()))),
+      401,
+      'mfa_token_invalid',
+    );
+  });
+
+  test('WAK-01 MFA-05 a wrong assertion, or one that was made for something else, is no second factor', async () => {
+    const { account, authenticator } = await holder(service());
+    const other = await holder(service());
+    const token = await mfaTokenOf(account);
+    const tries: readonly (() => Promise<unknown>)[] = [
+      async () => authenticator.get(await requestOptions(service())),
+      async () => authenticator.get(await stepUpOptions(account.tokens.access_token)),
+      async () => other.authenticator.get(await secondOptions(token)),
+      async () => authenticator.get(await secondOptions(token), { flags: flag.userPresent }),
+    ];
+    for (const make of tries) assertProblem(await secondStep(token, await make()), 401, 'mfa_invalid');
+    tokensOf(await secondStep(token, authenticator.get(await secondOptions(token))));
+    const next = await mfaTokenOf(account);
+    for (const junk of [{}, { id: 1 }, { response: null }]) {
+      assertProblem(await secondStep(next, junk), 401, 'mfa_invalid');
+    }
+    // What was given for a second factor is not a login.
+    const forSecond = authenticator.get(await secondOptions(next));
+    assertProblem(await sendLogin(service(), forSecond), 401, 'webauthn_failed');
+    tokensOf(await secondStep(next, forSecond));
+  });
+
+  test('SES-01 SES-07 a step-up by passkey makes a stronger session in place of the acting one', async () => {
+    const { account, authenticator, passkey } = await holder(service());
+    const weak = account.tokens.access_token;
+    assertProblem(await remove(weak, passkey.id), 401, 'reauthentication_required');
+    const forLogin = authenticator.get(await requestOptions(service()));
+    const wrong = await service().api.post('/api/auth/reauthenticate', { webauthn: forLogin }, { token: weak });
+    assertProblem(wrong, 401, 'mfa_invalid');
+    const webauthn = authenticator.get(await stepUpOptions(weak));
+    const strong = tokensOf(await service().api.post('/api/auth/reauthenticate', { webauthn }, { token: weak }));
+    assert.notEqual(strong.session_id, account.tokens.session_id);
+    const claims = claimsOf(strong.access_token);
+    assert.deepEqual([claims['acr'], claims['amr']], ['aal2', ['hwk', 'user', 'mfa']]);
+    assert.equal(await worth(service(), weak), 'revoked');
+    assert.equal((await remove(strong.access_token, passkey.id)).status, 200);
+    assert.equal(await worth(service(), strong.access_token), 'valid');
+  });
+
+  test('metrics tell passkeys as second factors', async () => {
+    const { account, authenticator } = await holder(service());
+    const before = await metricsOf(service());
+    const token = await mfaTokenOf(account);
+    await secondStep(token, authenticator.get(await secondOptions(token), { flags: 0 }));
+    tokensOf(await secondStep(token, authenticator.get(await secondOptions(token))));
+    const after = await metricsOf(service());
+    for (const result of ['success', 'failure']) {
+      const count = (metrics: typeof after): number =>
+        metrics.sum('auth_mfa_challenges_total', { method: 'webauthn', result });
+      assert.equal(count(after) - count(before), 1, result);
+    }
+  });
+
   test('AZ-03 a passkey of somebody else is not there', async () => {
     const { account, authenticator, passkey } = await holder(service());
     const stranger = await holder(service());

@@ -57,6 +57,13 @@ const html = `<!doctype html>
       tokens = {};
       return call('POST', '/webauthn/login/verify', { response: await get('/webauthn/login/options', {}) });
     },
+    second: async () => {
+      const { mfa_token } = pending;
+      const webauthn = await get('/mfa/webauthn/options', { mfa_token });
+      return call('POST', '/mfa/verify', { mfa_token, webauthn });
+    },
+    reauthenticate: async () =>
+      call('POST', '/reauthenticate', { webauthn: await get('/reauthenticate/options', {}) }),
     remove: async () => {
       const { credentials } = await call('GET', '/webauthn/credentials');
       return call('DELETE', '/webauthn/credentials/' + credentials[0].id);
