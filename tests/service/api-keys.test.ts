@@ -148,6 +148,34 @@ onEachStore(
       assertProblem(await service().api.get('/api/admin/api-keys', { token }), 403, 'insufficient_permissions');
     });
 
+    test('REV-02, AZ-04 an owner who logs out everywhere keeps their keys, and a right that they lose is gone with the answer', async () => {
+      const account = await register(service());
+      const id = account.tokens.user.id;
+      const role = `r${newEmail().slice(5, 17)}`;
+      for (const words of [
+        ['roles', 'create', role, '--permission', 'api-keys:*', '--permission', 'a:read'],
+        ['users', 'grant', id, role],
+      ]) {
+        const done = await service().cli(words);
+        assert.equal(done.code, 0, done.stderr);
+      }
+      const token = tokensOf(await login(service(), account)).access_token;
+      const key = await makeKey(service(), token, { permissions: ['api-keys:read', 'a:read'] });
+      receiptOf(await service().api.post('/api/auth/revoke-all-tokens', undefined, { token }));
+      assert.ok((await listed(service(), key.secret)).length > 0, 'without a refusal in between');
+      const admins = await asAdmin(service());
+      const change = { permissions: ['a:read'] };
+      const changed = await service().api.send('PATCH', `/api/admin/roles/${role}`, change, { token: admins });
+      assert.equal(changed.status, 200, changed.text);
+      const refused = await service().api.get('/api/admin/api-keys', { token: key.secret });
+      assertProblem(refused, 403, 'insufficient_permissions');
+      assert.equal(await worth(service(), key.secret), 'valid');
+      const off = await service().api.post(`/api/admin/users/${id}/disable`, undefined, { token: admins });
+      assert.equal(off.status, 200, off.text);
+      assert.equal(await worth(service(), key.secret), 'revoked');
+      assertProblem(await service().api.get('/api/admin/api-keys', { token: key.secret }), 401, 'token_revoked');
+    });
+
     test('a service account owns keys and is nobody who could log in', async () => {
       const token = await asAdmin(service());
       const body = { name: 'billing', permissions: ['users:read', 'a:*'] };

@@ -46,6 +46,8 @@ export interface RefusedKey {
 
 export interface ApiKeyTable {
   verify(text: string): VerifiedKey | RefusedKey;
+  /** Whether it would be worth a moment to wait for the next reading. */
+  isOutdated(text: string): boolean;
   /** Adds or replaces single keys. */
   put(records: Iterable<ApiKeyRecord>): void;
   /** Everything there is: what is not among it is gone. */
@@ -79,14 +81,20 @@ export function createApiKeyTable(deps: {
   /** A key that was made a moment ago may be unknown to a node that lags: only who is fresh says that there is none. */
   const unknown = (): RefusedKey => refuse(freshness.isFresh() || deps.whenStale === 'serve' ? 'invalid' : 'stale');
 
+  const ownerChanged = (key: ApiKeyRecord): boolean => replica.covers('user', key.ownerId, key.ownerEpoch);
+
   return {
+    isOutdated(text) {
+      const key = byPrefix.get(form.exec(text)?.[1] ?? '');
+      return key !== undefined && !key.ended && ownerChanged(key);
+    },
     verify(text) {
       const prefix = form.exec(text)?.[1];
       if (prefix === undefined) return refuse('malformed');
       const key = byPrefix.get(prefix);
       if (key === undefined || !timingSafeEqual(createHash('sha256').update(text).digest(), key.hash)) return unknown();
       if (key.ended || replica.covers('token', key.id)) return refuse('revoked');
-      const outdated = replica.covers('user', key.ownerId, key.ownerEpoch);
+      const outdated = ownerChanged(key);
       const now = clock();
       if (key.expiresAt !== null && !(now < key.expiresAt)) return refuse('expired');
       if (outdated) return refuse('outdated');

@@ -22,7 +22,7 @@ export const ownPermissions = {
   'keys:rotate': 'Publish a new signing key.',
   'keys:revoke': 'End a signing key, and with it every token that it signed.',
   'stats:read': 'See the figures of the service.',
-  'revocations:read': 'See receipts of revocations of others.',
+  'revocations:read': 'See receipts of revocations of others, and follow the feed of all of them.',
 } as const satisfies Readonly<Record<string, string>>;
 
 const nullable = <S extends Schema>(schema: S) => Type.Union([schema, Type.Null()]);

@@ -12,6 +12,7 @@ import {
   createVerifier,
   type Freshness,
   type KeySet,
+  looksLikeApiKey,
   type Replica,
   type Verifier,
 } from '@auth-service/guard';
@@ -100,6 +101,8 @@ import {
 /** How far a lease outlives the staleness bound: more than any forward step of the database's clock. */
 const leaseMarginMs = 2_000;
 const timedEvery = 16;
+/** How long a request with a key waits for what has become of its owner. */
+const keyKnownMsMax = 1_000;
 
 export interface CoreOptions {
   readonly settings: Settings;
@@ -148,6 +151,8 @@ export interface Core {
   /** What verifies API keys, beside `verifier` for tokens. */
   readonly apiKeyTable: ApiKeyTable;
   readonly apiKeys: ApiKeys;
+  /** For a key whose owner has just changed: resolves with the next reading, after a second at the latest. */
+  readonly keyKnown: (credential: string | undefined) => Promise<void> | undefined;
   readonly serviceAccounts: ServiceAccounts;
   readonly beat: Beat | null;
   readonly barrier: Barrier;
@@ -259,6 +264,7 @@ export function createCore(options: CoreOptions): Core {
     },
   };
 
+  let beaten = Promise.withResolvers<void>();
   const beat =
     options.node === null
       ? null
@@ -274,7 +280,11 @@ export function createCore(options: CoreOptions): Core {
           hintsHealthy: hints.healthy,
           follow: createFollowKeys({ table: apiKeyTable, replica }),
           onKeysVersion: keysVersionWatch(keys),
-          onRead: feed.beaten,
+          onRead(read) {
+            feed.beaten(read);
+            beaten.resolve();
+            beaten = Promise.withResolvers();
+          },
           onStoreTime: storeClock.learn,
           onBeat(outcome, applied) {
             meters.beat(outcome, applied);
@@ -371,6 +381,13 @@ export function createCore(options: CoreOptions): Core {
     verifier,
     apiKeyTable,
     apiKeys,
+    keyKnown(credential) {
+      if (credential === undefined || !looksLikeApiKey(credential) || !apiKeyTable.isOutdated(credential))
+        return undefined;
+      const pause = cancellableSleep(keyKnownMsMax);
+      beat?.nudge();
+      return Promise.race([beaten.promise, pause.done]).finally(pause.cancel);
+    },
     serviceAccounts: createServiceAccounts({ db, clock, random, audit, revocation }),
     beat,
     barrier,
@@ -387,7 +404,6 @@ export function createCore(options: CoreOptions): Core {
     validate: createValidate({
       ...{ verifier, clock, keys: apiKeyTable, issuer: settings.publicUrl, audience: settings.jwtAudience },
       onKeyUsed: apiKeys.used,
-      onKeyOutdated: () => beat?.nudge(),
     }),
     importUsers: createImport({ db, clock, random, audit }),
     users: createUsers({ ...accounts, passwordMinLength, lockout, revocation }),

@@ -1,9 +1,15 @@
 /** What the HTTP platform asks the rooms: who calls, may they go on, how did it end. */
 import type { Core } from './core.ts';
 import type { OperationsGuard } from './operations/index.ts';
-import type { HttpHooks, RateLimitVerdict } from './platform/http/index.ts';
+import type {
+  AuthenticationOutcome,
+  GuardedAccess,
+  HttpHooks,
+  RateLimitVerdict,
+  RequestContext,
+} from './platform/http/index.ts';
 import { type RateLimiter, type RateLimitResult, rateLimitHeaders } from './rate-limit/index.ts';
-import { createBearer } from './sessions/index.ts';
+import { bearerOf, createBearer } from './sessions/index.ts';
 import type { Settings } from './settings.ts';
 
 export function createHooks(deps: {
@@ -23,8 +29,14 @@ export function createHooks(deps: {
     issuer: settings.publicUrl,
     audience: settings.jwtAudience,
     onKeyUsed: core.apiKeys.used,
-    onKeyOutdated: () => core.beat?.nudge(),
   });
+  const judge = (
+    request: RequestContext,
+    access: Extract<GuardedAccess, { kind: 'bearer' }>,
+  ): AuthenticationOutcome => {
+    const outcome = bearer(request, access);
+    return outcome.kind === 'refused' ? outcome : { kind: 'authenticated', auth: outcome.principal };
+  };
   const tokens = { metrics: settings.metricsToken?.reveal(), cluster: settings.clusterStatusToken?.reveal() };
   function verdictOf(result: RateLimitResult): RateLimitVerdict {
     if (!result.allowed) deps.onLimited(result.policy);
@@ -36,8 +48,7 @@ export function createHooks(deps: {
       if (access.kind === 'operations') {
         return deps.operationsGuard(request, tokens[access.guard]) ?? { kind: 'authenticated', auth: undefined };
       }
-      const outcome = bearer(request, access);
-      return outcome.kind === 'refused' ? outcome : { kind: 'authenticated', auth: outcome.principal };
+      return core.keyKnown(bearerOf(request))?.then(() => judge(request, access)) ?? judge(request, access);
     },
     rateLimit(policy, bucket) {
       if (limiter === null) return undefined;

@@ -63,6 +63,7 @@ export type RouteCore = Pick<
   | 'refresh'
   | 'revokeAll'
   | 'validate'
+  | 'keyKnown'
   | 'keys'
   | 'profile'
   | 'mfa'
@@ -102,7 +103,7 @@ export function createRoutes(deps: RouteDeps): readonly RouteDefinition[] {
     reauthenticateRoute(core.reauthenticate),
     reauthenticateOptionsRoute(core.reauthenticate),
     refreshTokenRoute(core.refresh),
-    validateTokenRoute(core.validate),
+    validateTokenRoute(core.validate, core.keyKnown),
     logoutRoute(core),
     meRoute(core),
     updateMeRoute(core.profile),

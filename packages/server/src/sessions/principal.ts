@@ -50,17 +50,12 @@ export function createBearer(deps: {
   readonly issuer: string;
   readonly audience: string;
   readonly onKeyUsed: (id: string) => void;
-  /** A key was held up because its owner has changed: what has become of it is to be read soon. */
-  readonly onKeyOutdated: () => void;
 }): (request: RequestContext, access: BearerAccess) => BearerOutcome {
   const { verifier, onSeen } = deps;
 
   function byKey(text: string, access: BearerAccess): BearerOutcome {
     const verified = deps.keys.verify(text);
-    if (verified.kind === 'refused') {
-      if (verified.reason === 'outdated') deps.onKeyOutdated();
-      return refusalFor(verified.reason);
-    }
+    if (verified.kind === 'refused') return refusalFor(verified.reason);
     const { key } = verified;
     const wanted = access.permission;
     if ((wanted === undefined && access.apiKeys !== true) || access.maxAgeSeconds !== undefined) return noSession;

@@ -34,7 +34,6 @@ export interface ValidateDeps {
   readonly issuer: string;
   readonly audience: string;
   readonly onKeyUsed: (id: string) => void;
-  readonly onKeyOutdated: () => void;
 }
 
 export function createValidate(deps: ValidateDeps): Validate {
@@ -43,7 +42,6 @@ export function createValidate(deps: ValidateDeps): Validate {
   function validateKey(text: string, wanted: Requirements): ValidateAnswer | 'stale' {
     const verified = deps.keys.verify(text);
     if (verified.kind === 'refused') {
-      if (verified.reason === 'outdated') deps.onKeyOutdated();
       if (verified.reason === 'outdated' || verified.reason === 'stale') return 'stale';
       return { valid: false, reason: publicReason(verified.reason) };
     }

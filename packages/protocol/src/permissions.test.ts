@@ -1,0 +1,30 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import fc from 'fast-check';
+import { covers, coversAll, intersect, isPermission } from './permissions.ts';
+
+const part = fc.constantFrom('*', 'a', 'b', 'c');
+const permission = fc.tuple(part, part).map(([resource, action]) => `${resource}:${action}`);
+const permissions = fc.uniqueArray(permission, { maxLength: 6 });
+
+test('what two sets have in common is what both cover, and nothing else', () => {
+  fc.assert(
+    fc.property(permissions, permissions, permission, (one, other, wanted) => {
+      const common = intersect(one, other);
+      assert.ok(common.every(isPermission));
+      assert.equal(coversAll(common, [wanted]), coversAll(one, [wanted]) && coversAll(other, [wanted]));
+    }),
+  );
+});
+
+test('what two sets have in common is told without repetition, in one order, whichever comes first', () => {
+  fc.assert(
+    fc.property(permissions, permissions, (one, other) => {
+      const common = intersect(one, other);
+      assert.deepEqual(common, intersect(other, one));
+      for (const left of common) {
+        for (const right of common) assert.equal(left !== right && covers(left, right), false);
+      }
+    }),
+  );
+});
