@@ -15,7 +15,7 @@ forEachStore('sessions', (makeDatabase) => {
     const { clock, random, audit, revocation } = core;
     const limits = { idleTtlSeconds: 60, maxAgeSeconds: 60, maxPerUser: 5 };
     const sessions = createSessions({
-      ...{ db, clock, random, audit, revocation },
+      ...{ db, clock, random, audit, revocation, mail: core.mail },
       store: createPostgresSessionStore({ db, limits }),
       onStarted: () => {
         started += 1;

@@ -118,3 +118,16 @@ const decodeWords = (text: string): string =>
   text.replaceAll(/=\?utf-8\?Q\?([^?]*)\?=/gi, (_, words: string) =>
     Buffer.from(unquote(words.replaceAll('_', ' ')), 'latin1').toString('utf8'),
   );
+
+/** The secret that a mail holds for typing by hand. */
+export function codeOf(mail: Pick<ReceivedMail, 'text'>): string {
+  const found = /^[0-9A-Z]{4}(?:-[0-9A-Z]{4}){3}$/m.exec(mail.text);
+  if (found === null) throw new Error(`no code in this mail:\n${mail.text}`);
+  return found[0];
+}
+
+export function linkOf(mail: Pick<ReceivedMail, 'text'>): string {
+  const found = /^https?:\/\/\S+$/m.exec(mail.text);
+  if (found === null) throw new Error(`no link in this mail:\n${mail.text}`);
+  return found[0];
+}

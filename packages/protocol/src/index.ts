@@ -10,3 +10,4 @@ export * from './schemas.ts';
 export * from './schemas-api-keys.ts';
 export * from './schemas-mfa.ts';
 export * from './schemas-passkeys.ts';
+export * from './schemas-recovery.ts';

@@ -37,6 +37,7 @@ import {
   type ServiceAccounts,
 } from './api-keys/index.ts';
 import { type Audit, createAudit } from './audit/index.ts';
+import { cancellableSleep, keysVersionWatch, sessionStore } from './core-parts.ts';
 import { createOnce, type Once } from './idempotency/index.ts';
 import {
   type Cursors,
@@ -50,6 +51,7 @@ import {
 import { createLockout, createProvePassword, type Lockout } from './lockout/index.ts';
 import {
   createCompleteLogin,
+  createDevices,
   createLogin,
   createPasskeyLogin,
   createReauthenticate,
@@ -61,7 +63,7 @@ import {
   type Register,
   type SecondStep,
 } from './login/index.ts';
-import { createMail, type Mail } from './mail/index.ts';
+import { createMail, createMailSecrets, type Mail, type MailSecrets } from './mail/index.ts';
 import type { Meters } from './meters.ts';
 import { counterKeepSeconds, createMfa, type Mfa } from './mfa/index.ts';
 import { createCeremonies, createPasskeys, createWebauthnFactor, type Passkeys } from './passkeys/index.ts';
@@ -71,6 +73,7 @@ import type { Random } from './platform/random/index.ts';
 import type { Redis } from './platform/redis/index.ts';
 import { type Clock, createStoreClock } from './platform/time/index.ts';
 import { createProfile, type Profile } from './profile/index.ts';
+import { createRecovery, type Recovery } from './recovery/index.ts';
 import {
   type Barrier,
   type Beat,
@@ -84,9 +87,7 @@ import {
   type Pending,
   type Revocation,
 } from './revocation/index.ts';
-import { createSessions, deviceName, type SessionStore, type Sessions } from './sessions/index.ts';
-import { createPostgresSessionStore } from './sessions/session-store.postgres.ts';
-import { createRedisSessionStore } from './sessions/session-store.redis.ts';
+import { createSessions, deviceName, type Sessions } from './sessions/index.ts';
 import type { Settings } from './settings.ts';
 import {
   createRefresh,
@@ -163,6 +164,7 @@ export interface Core {
   readonly lockout: Lockout;
   readonly mail: Mail;
   readonly mfa: Mfa;
+  readonly mailSecrets: MailSecrets;
   readonly refresh: Refresh;
   readonly revokeAll: RevokeAll;
   readonly validate: Validate;
@@ -179,6 +181,7 @@ export interface Core {
   readonly secondStep: SecondStep;
   readonly reauthenticate: Reauthenticate;
   readonly profile: Profile;
+  readonly recovery: Recovery;
   readonly register: Register;
   migrations(): Promise<readonly MigrationStatus[]>;
   /** What must be read from the store before anything is answered. */
@@ -323,6 +326,7 @@ export function createCore(options: CoreOptions): Core {
     random,
     audit,
     revocation,
+    mail,
     store: sessionStore(options, replica),
     onStarted: meters.sessionStarted,
     onEnded: meters.sessionEnded,
@@ -351,8 +355,13 @@ export function createCore(options: CoreOptions): Core {
   const verificationRequired = settings.emailVerification === 'required';
   const passwordMinLength = settings.passwordMinLength;
   const accounts = { db, clock, random, audit, passwords, sessions };
+  const secrets = createMailSecrets({ root, random, publicUrl: settings.publicUrl });
+  const lockoutMinutes = Math.ceil(settings.lockoutDurationSeconds / 60);
+  const locked = { mail, lockout, lockoutMinutes, onLockout: meters.lockedOut };
+  const provePassword = createProvePassword({ ...accounts, ...locked });
   const ceremonies = createCeremonies({ ...accounts, publicUrl: settings.publicUrl });
-  const complete = createCompleteLogin({ ...accounts, root, issuer });
+  const devices = createDevices({ root, mail });
+  const complete = createCompleteLogin({ ...accounts, root, issuer, devices });
   const mfa = createMfa({
     ...accounts,
     root,
@@ -364,7 +373,6 @@ export function createCore(options: CoreOptions): Core {
   });
   const steps = { ...accounts, mail, mfa, complete, onLockout: meters.lockedOut };
   const secondStep = createSecondStep(steps);
-  const provePassword = createProvePassword({ ...accounts, lockout, onLockout: meters.lockedOut });
 
   return {
     settings,
@@ -398,6 +406,7 @@ export function createCore(options: CoreOptions): Core {
     lockout,
     mail,
     mfa,
+    mailSecrets: secrets,
     access,
     revokeAll,
     refresh: createRefresh({ root, sessions, revocation, issuer, graceSeconds: settings.refreshReuseGraceSeconds }),
@@ -418,66 +427,29 @@ export function createCore(options: CoreOptions): Core {
     once: createOnce({ db, root }),
     login: createLogin({
       ...accounts,
-      root,
-      lockout,
+      ...{ root, ...locked },
       issuer,
       complete,
       secondStep,
       verificationRequired,
-      onLockout: meters.lockedOut,
     }),
     passkeyLogin: createPasskeyLogin({ ...accounts, issuer, ceremonies, complete, verificationRequired }),
     passkeys: createPasskeys({ ...accounts, revocation, mail, ceremonies, factors: mfa.factors }),
     secondStep,
     reauthenticate: createReauthenticate({ ...steps, provePassword, secondStep }),
-    register: createRegister({ ...accounts, issuer, verificationRequired, passwordMinLength }),
-    profile: createProfile({ ...accounts, passwordMinLength, lockout, revocation, onLockout: meters.lockedOut }),
+    register: createRegister({
+      ...{ ...accounts, issuer, verificationRequired, passwordMinLength },
+      ...{ mail, secrets, devices },
+    }),
+    profile: createProfile({ ...accounts, mail, passwordMinLength, provePassword, revocation }),
+    recovery: createRecovery({
+      ...{ ...accounts, mail, secrets, passwordMinLength, provePassword, revocation, apiKeys },
+      factors: mfa.factors,
+    }),
     migrations: () => migrationStatus(db),
     async load() {
       tokenTtlMaxSeconds = await updateTokenTtlMax(db, settings.accessTtlSeconds);
       await keys.load();
     },
-  };
-}
-
-function sessionStore({ settings, db, redis, clock }: CoreOptions, replica: Replica): SessionStore {
-  const limits = {
-    idleTtlSeconds: settings.sessionIdleTtlSeconds,
-    maxAgeSeconds: settings.sessionMaxAgeSeconds,
-    maxPerUser: settings.maxSessionsPerUser,
-  };
-  if (settings.sessionStore === 'postgres') return createPostgresSessionStore({ db, limits });
-  if (redis === undefined) throw new Error('sessions are to live in Redis, and there is none');
-  return createRedisSessionStore({ db, redis, clock, limits, hasEnded: (id) => replica.covers('session', id) });
-}
-
-function cancellableSleep(ms: number): { readonly done: Promise<void>; cancel(): void } {
-  const { promise, resolve } = Promise.withResolvers<void>();
-  const timer = setTimeout(resolve, ms);
-  return {
-    done: promise,
-    cancel() {
-      clearTimeout(timer);
-      resolve();
-    },
-  };
-}
-
-/** The beat tells the version of the signing keys; another one means that some node changed them. */
-function keysVersionWatch(keys: SigningKeys): (version: string) => void {
-  let known: string | undefined;
-  let loading = false;
-  return (version) => {
-    if (version === known || loading) return;
-    loading = true;
-    keys.load().then(
-      () => {
-        known = version;
-        loading = false;
-      },
-      () => {
-        loading = false;
-      },
-    );
   };
 }

@@ -120,6 +120,8 @@ export const metricsTable = {
         'disabled',
         'admin',
         'password_changed',
+        'password_reset',
+        'email_changed',
         'factor_removed',
         'reauthenticated',
         'recovery_code',

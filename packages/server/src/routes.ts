@@ -32,6 +32,12 @@ import { buildOpenApi, type OpenApiDocument, type RouteDefinition, renderDocsPag
 import { changePasswordRoute } from './profile/change-password.route.ts';
 import { deleteMeRoute } from './profile/delete-me.route.ts';
 import { updateMeRoute } from './profile/update-me.route.ts';
+import { changeEmailRoute } from './recovery/change-email.route.ts';
+import { forgotPasswordRoute } from './recovery/forgot-password.route.ts';
+import { mailPageRoutes } from './recovery/pages.route.ts';
+import { resendVerificationRoute } from './recovery/resend-verification.route.ts';
+import { resetPasswordRoute } from './recovery/reset-password.route.ts';
+import { verifyEmailRoute } from './recovery/verify-email.route.ts';
 import { deleteSessionRoute } from './sessions/delete-session.route.ts';
 import { listSessionsRoute } from './sessions/list-sessions.route.ts';
 import { logoutRoute } from './sessions/logout.route.ts';
@@ -76,6 +82,8 @@ export type RouteCore = Pick<
   | 'sessionAdministration'
   | 'keyAdministration'
   | 'statistics'
+  | 'recovery'
+  | 'random'
 >;
 
 export interface RouteDeps {
@@ -109,6 +117,12 @@ export function createRoutes(deps: RouteDeps): readonly RouteDefinition[] {
     updateMeRoute(core.profile),
     deleteMeRoute({ profile: core.profile, now: () => core.clock.wallMs() / 1_000 }),
     changePasswordRoute(core.profile),
+    verifyEmailRoute(core.recovery),
+    resendVerificationRoute(core.recovery),
+    forgotPasswordRoute(core.recovery),
+    resetPasswordRoute(core.recovery),
+    changeEmailRoute({ recovery: core.recovery, now: () => core.clock.wallMs() / 1_000 }),
+    ...mailPageRoutes((count) => core.random.bytes(count)),
     ...registrationRoutes(core.passkeys),
     ...credentialRoutes(core.passkeys),
     getMfaRoute(core.mfa.enrolment),
@@ -151,6 +165,7 @@ const tags = [
   { name: 'accounts', description: 'Register, log in, who am I.' },
   { name: 'passkeys', description: 'Passkeys (WebAuthn): add, use, rename, remove.' },
   { name: 'mfa', description: 'Second factors, and proving again who you are.' },
+  { name: 'recovery', description: 'What mails allow: prove an address, choose a new password, change the address.' },
   { name: 'tokens', description: 'Validate and refresh tokens; the keys that verify them.' },
   { name: 'sessions', description: 'What a login starts and a logout ends; receipts of revocations.' },
   { name: 'administration', description: 'Accounts, roles, sessions, keys and the audit log, each by a permission.' },

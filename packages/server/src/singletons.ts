@@ -16,6 +16,7 @@ import {
   type Singletons,
 } from './cluster/index.ts';
 import type { Core } from './core.ts';
+import { deleteOldDevices } from './login/index.ts';
 import { need, type Parts } from './parts.ts';
 import { DatabaseUnavailable } from './platform/database/index.ts';
 import type { ChildSpec } from './platform/supervision/index.ts';
@@ -39,6 +40,7 @@ export const jobNames = [
   'ledger-sweeper',
   'lockout-sweeper',
   'mfa-sweeper',
+  'mail-sweeper',
   'node-sweeper',
   'api-key-sweeper',
   'key-rotation',
@@ -58,6 +60,10 @@ export function singletonJobs(core: Core): readonly SingletonKind[] {
         if (batch < ledgerBatch || signal.aborted) return { deleted };
       }
     },
+    'mail-sweeper': async ({ fenced }) => ({
+      deleted:
+        (await core.mail.sweep(fenced)) + (await core.mailSecrets.sweep(fenced)) + (await deleteOldDevices(fenced)),
+    }),
     'lockout-sweeper': async ({ fenced }) => ({ deleted: await core.lockout.sweep(fenced) }),
     'mfa-sweeper': async ({ fenced }) => ({ deleted: await core.mfa.sweep(fenced) }),
     'node-sweeper': async ({ fenced }) => ({

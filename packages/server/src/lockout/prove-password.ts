@@ -4,6 +4,7 @@
  */
 import type { UserRow } from '../accounts/index.ts';
 import type { Audit, Origin } from '../audit/index.ts';
+import type { Mail } from '../mail/index.ts';
 import type { PasswordHasher } from '../passwords/index.ts';
 import type { Queryable } from '../platform/database/index.ts';
 import type { Lockout } from './lockout.ts';
@@ -20,6 +21,8 @@ export function createProvePassword(deps: {
   readonly audit: Audit;
   readonly passwords: Pick<PasswordHasher, 'verify'>;
   readonly lockout: Pick<Lockout, 'attempt'>;
+  readonly lockoutMinutes: number;
+  readonly mail: Pick<Mail, 'enqueue'>;
   readonly onLockout: () => void;
 }): ProvePassword {
   const { db, audit, passwords, lockout } = deps;
@@ -43,7 +46,11 @@ export function createProvePassword(deps: {
         await note(user, origin, 'denied', 'locked');
         return { kind: 'refused', code: 'account_locked', retryAfterSeconds: attempt.retryAfterSeconds };
       case 'failed':
-        if (attempt.lockedNow) deps.onLockout();
+        if (attempt.lockedNow) {
+          deps.onLockout();
+          const values = { minutes: String(deps.lockoutMinutes) };
+          await deps.mail.enqueue(db, { kind: 'account_locked', to: user.email, values, origin });
+        }
         await note(user, origin, 'failure', attempt.lockedNow ? 'locked_now' : 'invalid_credentials');
         return { kind: 'refused', code: 'invalid_credentials' };
     }

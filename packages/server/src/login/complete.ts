@@ -17,6 +17,7 @@ import type { Random } from '../platform/random/index.ts';
 import type { Clock } from '../platform/time/index.ts';
 import type { Ending, Sessions } from '../sessions/index.ts';
 import type { TokenIssuer } from '../tokens/index.ts';
+import type { Devices } from './devices.ts';
 
 export interface Completion {
   readonly userId: string;
@@ -52,6 +53,7 @@ export interface CompleteDeps {
   readonly audit: Audit;
   readonly sessions: Sessions;
   readonly issuer: TokenIssuer;
+  readonly devices: Devices;
 }
 
 const gone = { kind: 'not_any_more' } as const;
@@ -93,6 +95,7 @@ export function createCompleteLogin(deps: CompleteDeps): CompleteLogin {
         ...{ type, actor: user.id, target: session.id, outcome: 'success' as const },
         detail: { amr, acr },
       });
+      await deps.devices.note(tx, user, origin);
       return { kind: 'completed', user, session } as const;
     });
     if (done.kind !== 'completed') return done;

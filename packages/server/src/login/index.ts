@@ -7,6 +7,8 @@
  * - A session, its audit event and the account's change are one transaction.
  */
 export { type Completed, type CompleteLogin, createCompleteLogin } from './complete.ts';
+export { deleteOldDevices } from './devices.sql.ts';
+export { createDevices } from './devices.ts';
 export { createLogin, type Login, type LoginOutcome } from './login.ts';
 export { createPasskeyLogin, type PasskeyLogin, type PasskeyLoginOutcome } from './passkey-login.ts';
 export { createReauthenticate, type Reauthenticate, type ReauthenticateOutcome } from './reauthenticate.ts';

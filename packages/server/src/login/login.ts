@@ -7,6 +7,7 @@ import { canonicalEmail, findUserByEmailKey, type UserRow, updatePasswordHash } 
 import type { Audit, Origin } from '../audit/index.ts';
 import type { RootSecret } from '../keys/index.ts';
 import { type Lockout, readDeviceToken } from '../lockout/index.ts';
+import type { Mail } from '../mail/index.ts';
 import type { PasswordHasher } from '../passwords/index.ts';
 import type { Database } from '../platform/database/index.ts';
 import type { TokenIssuer } from '../tokens/index.ts';
@@ -43,6 +44,8 @@ export interface LoginDeps {
   readonly audit: Audit;
   readonly passwords: Pick<PasswordHasher, 'hash' | 'verify' | 'accepts'>;
   readonly lockout: Lockout;
+  readonly lockoutMinutes: number;
+  readonly mail: Pick<Mail, 'enqueue'>;
   readonly issuer: TokenIssuer;
   readonly complete: CompleteLogin;
   readonly secondStep: Pick<SecondStep, 'require'>;
@@ -75,7 +78,10 @@ export function createLogin(deps: LoginDeps): Login {
       case 'undecided':
         return refused('overloaded', 1);
       case 'failed':
-        if (attempt.lockedNow) deps.onLockout();
+        if (attempt.lockedNow) {
+          deps.onLockout();
+          await tellLocked(command, user);
+        }
         await note(command, user, 'failure', attempt.lockedNow ? 'locked_now' : 'invalid_credentials');
         return refused('invalid_credentials');
       case 'succeeded':
@@ -113,6 +119,16 @@ export function createLogin(deps: LoginDeps): Login {
         return refused('invalid_credentials');
     }
   };
+
+  /** Once a lock. For an address without an account there is a mail to nobody: the same work. */
+  async function tellLocked({ email, origin }: LoginCommand, user: UserRow | undefined): Promise<void> {
+    const to = user?.email ?? email;
+    const values = { minutes: String(deps.lockoutMinutes) };
+    await deps.mail.enqueue(
+      db,
+      user === undefined ? { kind: 'nothing', to, values: {}, origin } : { kind: 'account_locked', to, values, origin },
+    );
+  }
 
   function deviceOf(command: LoginCommand, user: UserRow | undefined): string | undefined {
     if (command.deviceToken === undefined || user === undefined) return undefined;

@@ -1,13 +1,16 @@
 /** The registration use case: the rules, the hash, one transaction. The unique index decides who was first. */
 import type { TokenAnswer } from '@auth-service/protocol';
-import { canonicalEmail, describeEmailProblem, insertUser } from '../accounts/index.ts';
+import { canonicalEmail, describeEmailProblem, findUserByEmailKey, insertUser } from '../accounts/index.ts';
 import type { Audit, Origin } from '../audit/index.ts';
+import type { Mail, MailSecrets } from '../mail/index.ts';
 import { checkPassword, type PasswordHasher } from '../passwords/index.ts';
+import type { Queryable } from '../platform/database/index.ts';
 import type { FieldError } from '../platform/http/index.ts';
 import type { Random } from '../platform/random/index.ts';
 import type { Clock } from '../platform/time/index.ts';
 import type { Sessions } from '../sessions/index.ts';
 import type { TokenIssuer } from '../tokens/index.ts';
+import type { Devices } from './devices.ts';
 
 export interface RegisterCommand {
   readonly email: string;
@@ -33,6 +36,9 @@ export interface RegisterDeps {
   readonly passwords: Pick<PasswordHasher, 'hash' | 'verify'>;
   readonly sessions: Sessions;
   readonly issuer: TokenIssuer;
+  readonly mail: Pick<Mail, 'enqueue'>;
+  readonly secrets: MailSecrets;
+  readonly devices: Devices;
   readonly verificationRequired: boolean;
   readonly passwordMinLength: number;
 }
@@ -73,11 +79,45 @@ export function createRegister(deps: RegisterDeps): Register {
         outcome: user === undefined ? 'denied' : 'success',
         ...(user === undefined ? { detail: { reason: 'email_taken' } } : {}),
       });
-      if (user === undefined || deps.verificationRequired) return null;
-      return { user, session: await start({ user, amr: ['pwd'], acr: 'aal1', origin: command.origin }) };
+      if (deps.verificationRequired) {
+        await mailOwner(tx, command, { ...address, isNew: user !== undefined, passwordHash: hashed.encoded });
+        return null;
+      }
+      if (user === undefined) return null;
+      const session = await start({ user, amr: ['pwd'], acr: 'aal1', origin: command.origin });
+      await deps.devices.note(tx, user, command.origin);
+      return { user, session };
     });
     if (deps.verificationRequired) return { kind: 'verification_sent' };
     if (done === null) return { kind: 'refused', code: 'email_taken' };
     return { kind: 'registered', answer: deps.issuer.issue(done) };
   };
+
+  /**
+   * The same statements whoever has the address, and one mail (or one to nobody). An address that nobody has proven is whose next
+   * mail is answered: what was registered with takes the place of what was there, with the proof and not before.
+   */
+  async function mailOwner(
+    tx: Queryable,
+    { firstName, lastName, origin }: RegisterCommand,
+    { email, key, isNew, passwordHash }: { email: string; key: string; isNew: boolean; passwordHash: string },
+  ): Promise<void> {
+    const owner = await findUserByEmailKey(tx, key);
+    const mayMail = (await deps.secrets.mayMail(tx, key)) && owner?.status === 'active';
+    const pending = isNew
+      ? {}
+      : { pending: { password_hash: passwordHash, first_name: firstName, last_name: lastName } };
+    const issued = await deps.secrets.issue(tx, {
+      ...{ user: mayMail && owner?.email_verified === false ? owner : undefined, purpose: 'verify_email' },
+      ...{ email: owner?.email ?? email, emailKey: key, ...pending },
+    });
+    const to = owner?.email ?? email;
+    if (!mayMail) await deps.mail.enqueue(tx, { kind: 'nothing', to, values: {}, origin });
+    else if (owner?.email_verified === true) {
+      await deps.mail.enqueue(tx, { kind: 'already_registered', to, values: {}, origin });
+    } else {
+      const { values, validSeconds } = issued;
+      await deps.mail.enqueue(tx, { kind: 'verify_email', to, values, origin, usefulSeconds: validSeconds });
+    }
+  }
 }

@@ -11,6 +11,8 @@ export { createDelivery, type Delivery, type MailResult } from './delivery.ts';
 export type { LinkValues, MailKind, MailValues, NewMail } from './kinds.ts';
 export { createFolderSender, noSender } from './local-senders.ts';
 export { createMail, type Mail } from './mail.ts';
+export { createMailSecrets, type MailSecrets } from './secrets.ts';
 export type { Sender } from './sender.ts';
 export { createSmtpSender } from './smtp-sender.ts';
 export { createTemplates } from './templates.ts';
+export type { MailTokenRow } from './tokens.sql.ts';

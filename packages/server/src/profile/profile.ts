@@ -10,7 +10,8 @@ import {
   updateUserNames,
 } from '../accounts/index.ts';
 import type { Audit, Origin } from '../audit/index.ts';
-import type { Lockout } from '../lockout/index.ts';
+import type { ProvePassword } from '../lockout/index.ts';
+import type { Mail } from '../mail/index.ts';
 import { checkPassword, type PasswordHasher } from '../passwords/index.ts';
 import type { Database } from '../platform/database/index.ts';
 import type { FieldError } from '../platform/http/index.ts';
@@ -48,12 +49,12 @@ export interface Profile {
 export interface ProfileDeps {
   readonly db: Database;
   readonly audit: Audit;
-  readonly passwords: Pick<PasswordHasher, 'hash' | 'verify'>;
+  readonly mail: Pick<Mail, 'enqueue'>;
+  readonly passwords: Pick<PasswordHasher, 'hash'>;
   readonly passwordMinLength: number;
-  readonly lockout: Lockout;
+  readonly provePassword: ProvePassword;
   readonly sessions: Sessions;
   readonly revocation: Revocation;
-  readonly onLockout: () => void;
 }
 
 const gone: ProfileRefusal = { kind: 'refused', code: 'token_revoked' };
@@ -61,39 +62,7 @@ const wrong: ProfileRefusal = { kind: 'refused', code: 'invalid_credentials' };
 const overloaded: ProfileRefusal = { kind: 'refused', code: 'overloaded', retryAfterSeconds: 1 };
 
 export function createProfile(deps: ProfileDeps): Profile {
-  const { db, audit, passwords, lockout, sessions, revocation } = deps;
-
-  /** The account's own counter, not a device's: whoever holds a session is not the stranger that device tokens keep out. */
-  async function prove(user: UserRow, password: string, origin: Origin): Promise<ProfileRefusal | undefined> {
-    const attempt = await lockout.attempt(user.email_key, undefined, async () => {
-      const checked = await passwords.verify(password, user.password_hash ?? undefined);
-      return checked.kind === 'overloaded' ? { undecided: checked } : { ok: checked.ok, value: checked };
-    });
-    switch (attempt.kind) {
-      case 'succeeded':
-        return undefined;
-      case 'undecided':
-        return overloaded;
-      case 'locked':
-        await note(user, origin, 'denied', 'locked');
-        return { kind: 'refused', code: 'account_locked', retryAfterSeconds: attempt.retryAfterSeconds };
-      case 'failed':
-        if (attempt.lockedNow) deps.onLockout();
-        await note(user, origin, 'failure', attempt.lockedNow ? 'locked_now' : 'invalid_credentials');
-        return wrong;
-    }
-  }
-
-  async function note(user: UserRow, origin: Origin, outcome: 'failure' | 'denied', reason: string): Promise<void> {
-    const event = {
-      type: 'user.password_check',
-      actor: user.id,
-      target: user.id,
-      outcome,
-      detail: { reason },
-    } as const;
-    await audit.append(db, origin, event);
-  }
+  const { db, audit, mail, passwords, provePassword, sessions, revocation } = deps;
 
   return {
     async rename({ userId, origin }, { firstName, lastName }) {
@@ -114,8 +83,8 @@ export function createProfile(deps: ProfileDeps): Profile {
         ({ code, detail }): FieldError => ({ pointer: '/new_password', code, detail }),
       );
       if (errors.length > 0) return { kind: 'refused', code: 'validation_failed', errors };
-      const unproven = await prove(user, current, origin);
-      if (unproven !== undefined) return unproven;
+      const proof = await provePassword(user, current, origin);
+      if (proof.kind === 'refused') return proof;
       const hashed = await passwords.hash(next);
       if (hashed.kind === 'overloaded') return overloaded;
       const done = await db.transaction(async (tx) => {
@@ -129,6 +98,7 @@ export function createProfile(deps: ProfileDeps): Profile {
           ...{ type: 'user.password_changed', actor: userId, target: userId, outcome: 'success' },
           detail: { sessions: ended.length },
         });
+        await mail.enqueue(tx, { kind: 'password_changed', to: user.email, values: {}, origin });
         return { ended, pending };
       });
       // Somebody else changed the password while this one was hashed: what was proven is not the password any more.
@@ -141,8 +111,8 @@ export function createProfile(deps: ProfileDeps): Profile {
     async remove({ userId, origin }, password) {
       const user = await findUserById(db, userId);
       if (user === undefined) return gone;
-      const unproven = password === undefined ? undefined : await prove(user, password, origin);
-      if (unproven !== undefined) return unproven;
+      const proof = password === undefined ? undefined : await provePassword(user, password, origin);
+      if (proof?.kind === 'refused') return proof;
       const done = await db.transaction(async (tx) => {
         await lockAdministrators(tx);
         const now = await findUserById(tx, userId);

@@ -1,6 +1,8 @@
 /** Use cases of sessions; see `index.ts` for what they guarantee. */
 import type { Session } from '@auth-service/protocol';
+import { findUserById } from '../accounts/index.ts';
 import type { Audit, Origin } from '../audit/index.ts';
+import type { Mail } from '../mail/index.ts';
 import type { Database, Queryable } from '../platform/database/index.ts';
 import type { Random } from '../platform/random/index.ts';
 import type { Clock } from '../platform/time/index.ts';
@@ -18,6 +20,8 @@ export type EndReason =
   | 'disabled'
   | 'admin'
   | 'password_changed'
+  | 'password_reset'
+  | 'email_changed'
   | 'factor_removed'
   | 'reauthenticated'
   | 'recovery_code'
@@ -101,6 +105,7 @@ export function createSessions(deps: {
   readonly random: Random;
   readonly audit: Audit;
   readonly revocation: Revocation;
+  readonly mail: Pick<Mail, 'enqueue'>;
   readonly store: SessionStore;
   readonly onStarted: () => void;
   readonly onEnded: (reason: EndReason, ageSeconds: number) => void;
@@ -201,6 +206,10 @@ export function createSessions(deps: {
           target: sessionId,
           outcome: 'denied',
         });
+        const user = await findUserById(tx, userId);
+        if (user !== undefined) {
+          await deps.mail.enqueue(tx, { kind: 'refresh_reused', to: user.email, values: {}, origin });
+        }
         return { session, pending };
       });
       if (done === undefined) return null;

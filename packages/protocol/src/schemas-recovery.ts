@@ -1,0 +1,39 @@
+/** The shapes of what is done by mail: proving an address, a new password, another address. */
+import { Type } from './json-schema.ts';
+
+const Email = Type.String({ maxLength: 1024 });
+const Password = Type.String({ maxLength: 4096 });
+const MailToken = Type.String({
+  maxLength: 256,
+  description: 'The code of the mail; case, dashes and blanks do not matter',
+});
+
+export const EmailBodySchema = Type.Object({ email: Email }, { title: 'EmailBody', additionalProperties: false });
+
+export const ResetSentSchema = Type.Object(
+  { status: Type.Literal('reset_sent') },
+  { title: 'ResetSent', additionalProperties: false },
+);
+
+export const MailTokenBodySchema = Type.Object(
+  { token: MailToken },
+  { title: 'MailTokenBody', additionalProperties: false },
+);
+
+export const ResetPasswordBodySchema = Type.Object(
+  { token: MailToken, new_password: Password },
+  { title: 'ResetPasswordBody', additionalProperties: false },
+);
+
+export const EmailProvenSchema = Type.Object(
+  {
+    status: Type.Union([Type.Literal('verified'), Type.Literal('email_changed')]),
+    email: Type.String({ description: 'The address that was proven' }),
+  },
+  { title: 'EmailProven', additionalProperties: false },
+);
+
+export const ChangeEmailBodySchema = Type.Object(
+  { new_email: Email, password: Type.Optional(Password) },
+  { title: 'ChangeEmailBody', additionalProperties: false },
+);
