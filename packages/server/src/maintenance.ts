@@ -2,6 +2,7 @@
 import { accessSync, constants, existsSync, statSync } from 'node:fs';
 import { controlPath, describeFailure } from './beside.ts';
 import { askControl, createOutput, exitFailed, exitOk } from './cli/index.ts';
+import { publicUrlFindings } from './doctor-public-url.ts';
 import { redisFindings } from './doctor-redis.ts';
 import type { Finding } from './finding.ts';
 import { isEmbedded, openStore } from './open-store.ts';
@@ -77,20 +78,14 @@ export async function runDoctor(
   options: { readonly json: boolean },
 ): Promise<number> {
   const out = createOutput(host.terminal);
-  const findings: Finding[] = [
+  const findings: readonly Finding[] = [
     { check: 'program', status: 'ok', detail: `auth-service ${version}` },
     { check: 'configuration', status: 'ok', detail: 'every variable is valid' },
     ...permissionFindings(settings),
     ...(await databaseFindings(settings)),
     ...(await redisFindings(settings)),
+    ...publicUrlFindings(settings.publicUrl),
   ];
-  if (settings.publicUrl.startsWith('http://') && !/^http:\/\/(localhost|127\.|\[::1\])/.test(settings.publicUrl)) {
-    findings.push({
-      check: 'public URL',
-      status: 'warning',
-      detail: 'PUBLIC_URL is not https: tokens travel in the clear',
-    });
-  }
   if (options.json) out.line(JSON.stringify({ findings }));
   else for (const { check, status, detail } of findings) out.line(`${status.padEnd(8)} ${check}: ${detail}`);
   return findings.some((finding) => finding.status === 'failed') ? exitFailed : exitOk;

@@ -37,7 +37,7 @@ const listener = inGroup('Listener', {
     default: undefined,
     shownDefault: '`http://localhost:PORT`',
     protocols: ['http', 'https'],
-    about: 'Where people and programs reach the service: `iss` of the tokens, links in mails.',
+    about: 'Where people and programs reach the service: `iss` of the tokens, links in mails, origin of passkeys.',
   }),
   NODE_NAME: text({
     default: undefined,
