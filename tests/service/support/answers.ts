@@ -98,7 +98,12 @@ const wantedHeaders: Readonly<Record<string, RegExp>> = {
   'permissions-policy': /./,
 };
 
-const cacheable = new Set(['/.well-known/jwks.json', '/openapi.json', '/docs']);
+const cacheable = new Set([
+  '/.well-known/jwks.json',
+  '/.well-known/oauth-authorization-server',
+  '/openapi.json',
+  '/docs',
+]);
 
 /** What is true of every answer, whatever was asked (CONTRACT sections 2 and 7; SECURITY 3.0, BRW-05, BRW-06). */
 export function generalRules(seen: SeenAnswer): readonly string[] {
