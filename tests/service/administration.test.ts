@@ -5,6 +5,7 @@ import { before, test } from 'node:test';
 import { type AdminUser, ownPermissions, type Role } from '../../packages/protocol/src/index.ts';
 import { type Answer, assertProblem, problemCode, receiptOf, type SendOptions, tokensOf } from '../support/http.ts';
 import type { RunningService } from '../support/service.ts';
+import { scan } from '../support/totp-app.ts';
 import {
   type Account,
   login,
@@ -93,6 +94,7 @@ const statusTable: Readonly<Record<string, readonly [number, number, number, num
   'POST /api/admin/users/{id}/enable': [401, 403, 403, 404],
   'POST /api/admin/users/{id}/unlock': [401, 403, 403, 404],
   'POST /api/admin/users/{id}/revoke-sessions': [401, 403, 403, 404],
+  'POST /api/admin/users/{id}/reset-mfa': [401, 403, 403, 404],
   'PUT /api/admin/users/{id}/roles': [401, 403, 403, 422],
   'GET /api/admin/users/{id}/sessions': [401, 403, 404, 404],
   'GET /api/admin/roles': [401, 403, 200, 200],
@@ -485,7 +487,7 @@ onEachStore(
         await denied(theirs.send('PUT', `/users/${id}/roles`, { roles: ['user'] }));
         await denied(theirs.send('PATCH', `/users/${id}`, { email_verified: true }));
         await denied(theirs.send('DELETE', `/users/${id}`));
-        for (const act of ['disable', 'enable', 'unlock', 'revoke-sessions']) {
+        for (const act of ['disable', 'enable', 'unlock', 'revoke-sessions', 'reset-mfa']) {
           await denied(theirs.post(`/users/${id}/${act}`));
         }
         const { items } = itemsOf<{ id: string }>(await theirs.get(`/users/${id}/sessions`));
@@ -552,6 +554,28 @@ onEachStore(
       userOf(await office.post(`/users/${account.tokens.user.id}/unlock`));
       tokensOf(await login(service(), account));
       userOf(await office.post(`/users/${account.tokens.user.id}/unlock`));
+    });
+
+    test('REV-02 who has lost every second factor gets in by the password alone again, and nothing of before lives', async () => {
+      const account = await register(service());
+      const { access_token: token, user } = account.tokens;
+      const offered = await service().api.post('/api/auth/mfa/totp', undefined, { token });
+      const { otpauth_uri: uri, secret } = offered.body as { otpauth_uri: string; secret: string };
+      service().secrets.add(secret);
+      const code = scan(uri).code(Date.now());
+      const confirmed = await service().api.post('/api/auth/mfa/totp/confirm', { code }, { token });
+      assert.equal(confirmed.status, 200, confirmed.text);
+      assertProblem(await login(service(), account), 401, 'mfa_required');
+      assert.equal(userOf(await office.get(`/users/${user.id}`)).mfa_enabled, true);
+      const receipt = receiptOf(await office.post(`/users/${user.id}/reset-mfa`));
+      assert.deepEqual([receipt.effective_everywhere, receipt.revoked_sessions], [true, 1]);
+      assert.equal(await worth(service(), token), 'revoked');
+      assertProblem(await refresh(service(), account.tokens.refresh_token), 401, 'invalid_refresh_token');
+      const again = tokensOf(await login(service(), account));
+      assert.equal(again.user.mfa_enabled, false);
+      // There is nothing left to take away, so nothing ends.
+      assert.equal(receiptOf(await office.post(`/users/${user.id}/reset-mfa`)).revoked_sessions, 0);
+      assert.equal(await worth(service(), again.access_token), 'valid');
     });
 
     test('LOG-02 LOG-04 what was done is in the audit log, by filters and pages, and the log proves whole', async () => {

@@ -17,18 +17,7 @@ import {
   type Verifier,
 } from '@auth-service/guard';
 import { type Access, createAccess } from './access/index.ts';
-import {
-  createImport,
-  createKeyAdministration,
-  createSessionAdministration,
-  createStatistics,
-  createUsers,
-  type ImportUsers,
-  type KeyAdministration,
-  type SessionAdministration,
-  type Statistics,
-  type Users,
-} from './administration/index.ts';
+import { type Administration, createAdministration, createImport, type ImportUsers } from './administration/index.ts';
 import {
   type ApiKeys,
   createApiKeys,
@@ -136,7 +125,7 @@ export interface HintWiring {
 
 const noHints: HintWiring = { publish: () => undefined, healthy: () => false, onBeat: () => undefined };
 
-export interface Core {
+export interface Core extends Administration {
   readonly settings: Settings;
   readonly db: Database;
   readonly clock: Clock;
@@ -169,11 +158,7 @@ export interface Core {
   readonly revokeAll: RevokeAll;
   readonly validate: Validate;
   readonly access: Access;
-  readonly users: Users;
   readonly importUsers: ImportUsers;
-  readonly keyAdministration: KeyAdministration;
-  readonly sessionAdministration: SessionAdministration;
-  readonly statistics: Statistics;
   readonly once: Once;
   readonly login: Login;
   readonly passkeyLogin: PasskeyLogin;
@@ -415,13 +400,8 @@ export function createCore(options: CoreOptions): Core {
       onKeyUsed: apiKeys.used,
     }),
     importUsers: createImport({ db, clock, random, audit }),
-    users: createUsers({ ...accounts, passwordMinLength, lockout, revocation }),
-    keyAdministration: createKeyAdministration({ keys, audit, revocation }),
-    sessionAdministration: createSessionAdministration({ db, audit, sessions, revocation }),
-    statistics: createStatistics({
-      db,
-      clock,
-      countSessions: sessions.count,
+    ...createAdministration({
+      ...{ ...accounts, passwordMinLength, lockout, revocation, mail, keys, factors: mfa.factors },
       liveRevocations: () => replica.live(),
     }),
     once: createOnce({ db, root }),

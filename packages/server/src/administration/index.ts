@@ -7,6 +7,8 @@
  * - The last administrator stays.
  * - A page of a list costs what it shows, and is asked for by a cursor that nobody makes up.
  */
+
+export { type Administration, createAdministration } from './administration.ts';
 export {
   createImport,
   type ImportOptions,
@@ -15,8 +17,6 @@ export {
   type ImportUsers,
 } from './import.ts';
 export type { RefusedLine } from './imports.sql.ts';
-export { createKeyAdministration, type KeyAdministration } from './keys.ts';
-export { createSessionAdministration, type SessionAdministration } from './sessions.ts';
-export { createStatistics, type Statistics } from './statistics.ts';
-export { type AdminRefusal, commandLine, createUsers, type NewUser, type Outcome, type Users } from './users.ts';
+export type { KeyAdministration } from './keys.ts';
+export { type AdminRefusal, commandLine, type NewUser, type Outcome, type Users } from './users.ts';
 export { type PlacedUser, placeOf } from './users-list.ts';

@@ -1,4 +1,4 @@
-/** GET, PATCH and DELETE /api/admin/users/:id, and what is done to an account: /disable, /enable, /unlock, /revoke-sessions */
+/** GET, PATCH and DELETE /api/admin/users/:id, and what is done to an account: /disable, /enable, /unlock, /revoke-sessions, /reset-mfa */
 import {
   AdminUserAnswerSchema,
   ChangeUserBodySchema,
@@ -114,5 +114,17 @@ export const userRoutes = (users: Users) => [
     answers: { 200: { description: 'The receipt.', schema: ReceiptWithSessionsSchema } },
     errors: ['insufficient_permissions'],
     handle: async (request: Asked) => answerReceipt(await users.revokeSessions(request.params.id, actorOf(request))),
+  }),
+  defineRoute({
+    ...common,
+    method: 'POST',
+    path: '/api/admin/users/:id/reset-mfa',
+    summary: 'Take every second factor of an account away',
+    description: 'For who has lost them all. Its sessions and tokens end, and its owner is told by mail.',
+    access: { kind: 'bearer', permission: 'mfa:reset' },
+    answers: { 200: { description: 'The receipt.', schema: ReceiptWithSessionsSchema } },
+    errors: ['insufficient_permissions', 'precondition_failed'],
+    handle: async (request: Asked) =>
+      answerReceipt(await users.resetMfa(request.params.id, actorOf(request), asRead(request))),
   }),
 ];

@@ -34,6 +34,8 @@ import {
 } from '../accounts/index.ts';
 import { type Audit, noOrigin } from '../audit/index.ts';
 import type { Lockout } from '../lockout/index.ts';
+import type { Mail } from '../mail/index.ts';
+import type { Factors } from '../mfa/index.ts';
 import { checkPassword, type PasswordHasher } from '../passwords/index.ts';
 import type { Database, Queryable } from '../platform/database/index.ts';
 import type { Random } from '../platform/random/index.ts';
@@ -93,6 +95,8 @@ export interface Users {
   /** Forgets the failed attempts of the account, and with them its lock. */
   unlock(idOrEmail: string, by: Actor): Promise<Outcome<UserRow>>;
   revokeSessions(idOrEmail: string, by: Actor): Promise<Outcome<ReceiptOfAll>>;
+  /** Takes every second factor away, tells the owner, and ends what lives: none of it was begun by a password alone. */
+  resetMfa(idOrEmail: string, by: Actor, as?: Precondition<UserRow>): Promise<Outcome<ReceiptOfAll>>;
   remove(idOrEmail: string, by: Actor, as?: Precondition<UserRow>): Promise<Outcome<ReceiptOfAll>>;
 }
 
@@ -104,6 +108,8 @@ export interface UsersDeps {
   readonly passwords: Pick<PasswordHasher, 'hash'>;
   readonly passwordMinLength: number;
   readonly lockout: Pick<Lockout, 'unlock'>;
+  readonly factors: Pick<Factors, 'removeAll'>;
+  readonly mail: Pick<Mail, 'enqueue'>;
   readonly sessions: Sessions;
   readonly revocation: Revocation;
 }
@@ -308,6 +314,21 @@ export function createUsers(deps: UsersDeps): Users {
         return ending(user, ended);
       });
       return settle(outcome, 'admin');
+    },
+
+    async resetMfa(idOrEmail, by, as) {
+      const outcome = await act(idOrEmail, by, { type: 'mfa.reset', as }, async (tx, user) => {
+        const removed = await deps.factors.removeAll(tx, user.id);
+        if (removed === 0) return ending(user, { ended: [], pending: await revocation.mark(tx) });
+        const epoch = await updateUserEpoch(tx, user.id, { tokens: true, devices: true });
+        if (epoch === undefined) return unknownUser;
+        const ended = await endEverything(tx, user, epoch, 'factor_removed', by);
+        await note(tx, by, 'mfa.reset', user.id, { factors: removed, sessions: ended.ended.length });
+        const values = { method: 'every second factor' };
+        await deps.mail.enqueue(tx, { kind: 'mfa_removed', to: user.email, values });
+        return ending(user, ended);
+      });
+      return settle(outcome, 'factor_removed');
     },
 
     async remove(idOrEmail, by, as) {

@@ -1,0 +1,25 @@
+/** The use cases of this room, wired. */
+import type { SigningKeys } from '../keys/index.ts';
+import { createKeyAdministration, type KeyAdministration } from './keys.ts';
+import { createSessionAdministration, type SessionAdministration } from './sessions.ts';
+import { createStatistics, type Statistics } from './statistics.ts';
+import { createUsers, type Users, type UsersDeps } from './users.ts';
+
+export interface Administration {
+  readonly users: Users;
+  readonly keyAdministration: KeyAdministration;
+  readonly sessionAdministration: SessionAdministration;
+  readonly statistics: Statistics;
+}
+
+export function createAdministration(
+  deps: UsersDeps & { readonly keys: SigningKeys; readonly liveRevocations: () => number },
+): Administration {
+  const { db, clock, audit, sessions, revocation, keys, liveRevocations } = deps;
+  return {
+    users: createUsers(deps),
+    keyAdministration: createKeyAdministration({ keys, audit, revocation }),
+    sessionAdministration: createSessionAdministration({ db, audit, sessions, revocation }),
+    statistics: createStatistics({ db, clock, countSessions: sessions.count, liveRevocations }),
+  };
+}
