@@ -23,7 +23,7 @@ function makeKey(change: Partial<ApiKeyRecord> = {}): { text: string; record: Ap
   const record: ApiKeyRecord = {
     id: randomUUID(),
     prefix,
-    hash: createHash('sha256').update(text).digest(),
+    hash: createHash('sha256').update(text).digest('base64'),
     permissions: ['a:read'],
     ownerId: randomUUID(),
     ownerKind: 'user',

@@ -143,7 +143,8 @@ export async function updateLastUsed(
 export interface HeldKeyRow {
   readonly id: string;
   readonly prefix: string;
-  readonly hash: Uint8Array;
+  /** Base64. */
+  readonly hash: string;
   readonly permissions: readonly string[];
   readonly owner_id: string;
   readonly owner_kind: OwnerKind;
@@ -155,7 +156,7 @@ export interface HeldKeyRow {
   readonly owner_permissions: readonly string[] | null;
 }
 
-const held = `select k.id, k.prefix, k.hash, k.permissions, k.owner_id, k.owner_kind,
+const held = `select k.id, k.prefix, encode(k.hash, 'base64') as hash, k.permissions, k.owner_id, k.owner_kind,
           floor(extract(epoch from k.created_at))::float8 as created_at,
           extract(epoch from k.expires_at)::float8 as expires_at,
           k.revoked_at is not null or coalesce(u.status, s.status, 'gone') <> 'active' as ended,
