@@ -29,6 +29,7 @@ const jobs = [
   'key-rotation',
   'ledger-sweeper',
   'lockout-sweeper',
+  'mail-sweeper',
   'mfa-sweeper',
   'node-sweeper',
   'session-sweeper',
