@@ -26,7 +26,7 @@ import {
   type ServiceAccounts,
 } from './api-keys/index.ts';
 import { type Audit, createAudit } from './audit/index.ts';
-import { cancellableSleep, keysVersionWatch, sessionStore } from './core-parts.ts';
+import { cancellableSleep, keysVersionWatch, sessionStore, timed } from './core-parts.ts';
 import { createOnce, type Once } from './idempotency/index.ts';
 import {
   type Cursors,
@@ -90,7 +90,6 @@ import {
 
 /** How far a lease outlives the staleness bound: more than any forward step of the database's clock. */
 const leaseMarginMs = 2_000;
-const timedEvery = 16;
 /** How long a request with a key waits for what has become of its owner. */
 const keyKnownMsMax = 1_000;
 
@@ -238,19 +237,7 @@ export function createCore(options: CoreOptions): Core {
     clock: () => clock.wallMs() / 1_000,
     whenStale: settings.revocationWhenStale,
   });
-  let untimed = 0;
-  const verifier: Verifier = {
-    ...inner,
-    verify(token) {
-      // Reading the clock twice is a tenth of what a cached verification takes: one in so many is timed.
-      untimed = (untimed + 1) % timedEvery;
-      if (untimed !== 0) return inner.verify(token);
-      const began = clock.monotonicMs();
-      const verified = inner.verify(token);
-      meters.validated((clock.monotonicMs() - began) / 1_000);
-      return verified;
-    },
-  };
+  const verifier = timed(inner, clock, meters.validated);
 
   let beaten = Promise.withResolvers<void>();
   const beat =
