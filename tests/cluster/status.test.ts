@@ -1,6 +1,7 @@
 /** Three services on one PostgreSQL: each tells of all, and what runs once in the cluster is somewhere. */
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
+import { jobNames } from '../../packages/server/src/singletons.ts';
 import { type RunningService, randomSecret, sharedPostgres, startService, until } from '../support/service.ts';
 
 interface Status {
@@ -25,16 +26,7 @@ interface Status {
   }[];
 }
 
-const jobs = [
-  'key-rotation',
-  'ledger-sweeper',
-  'lockout-sweeper',
-  'mail-sweeper',
-  'mfa-sweeper',
-  'node-sweeper',
-  'session-sweeper',
-  'statistics',
-];
+const jobs = jobNames.toSorted();
 
 describe('/cluster/status of three services', () => {
   const services = new Map<string, RunningService>();

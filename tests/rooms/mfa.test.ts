@@ -5,7 +5,7 @@ import type { FactorOwner, Proof } from '../../packages/server/src/mfa/index.ts'
 import type { Database } from '../../packages/server/src/platform/database/index.ts';
 import { createManualClock, type ManualClock } from '../../packages/server/src/platform/time/index.ts';
 import { forEachStore } from '../support/stores.ts';
-import { type Authenticator, scan } from '../support/totp-app.ts';
+import { scan, type TotpApp } from '../support/totp-app.ts';
 import { openRooms, origin, password, type Rooms, type RoomsOptions, register } from './rooms.ts';
 
 const rootSecret = 'a-root-secret-of-the-tests-7f3a9c5e1d42';
@@ -13,7 +13,7 @@ const rootSecret = 'a-root-secret-of-the-tests-7f3a9c5e1d42';
 interface Enrolled {
   readonly email: string;
   readonly owner: FactorOwner;
-  readonly app: Authenticator;
+  readonly app: TotpApp;
   readonly codes: readonly string[];
 }
 

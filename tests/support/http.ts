@@ -50,6 +50,10 @@ const secretMembers = [
   'device_token',
   'current_password',
   'new_password',
+  'mfa_token',
+  'recovery_code',
+  'secret',
+  'otpauth_uri',
 ];
 
 export function createApi(url: string, secrets: Secrets): Api {
