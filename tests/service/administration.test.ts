@@ -107,6 +107,7 @@ const statusTable: Readonly<Record<string, readonly [number, number, number, num
   'DELETE /api/admin/sessions/{id}': [401, 403, 403, 404],
   'GET /api/admin/audit-events': [401, 403, 200, 200],
   'GET /api/admin/audit-events/verify': [401, 403, 200, 200],
+  'GET /api/admin/audit-events/export': [401, 403, 200, 200],
   'GET /api/admin/keys': [401, 403, 200, 200],
   'POST /api/admin/keys/rotate': [401, 403, 403, 201],
   'POST /api/admin/keys/{kid}/revoke': [401, 403, 403, 404],

@@ -29,7 +29,8 @@ async function writeAccounts(path: string): Promise<number> {
       first_name: `First ${at}`,
       last_name: 'Last',
     };
-    if (!file.write(`${JSON.stringify(account)}\n`)) await new Promise((resolve) => file.once('drain', resolve));
+    if (!file.write(`${JSON.stringify(account)}\n`))
+      await new Promise<void>((resolve) => file.once('drain', () => resolve()));
   }
   file.end();
   await finished(file);

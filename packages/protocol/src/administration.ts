@@ -205,14 +205,16 @@ export const AuditEventSchema = Type.Object(
 export const AuditEventsSchema = pageOf(AuditEventSchema, 'AuditEvents');
 
 const AuditText = (description: string) => Type.Optional(Text({ minLength: 1, maxLength: 200, description }));
-export const AuditQuerySchema = Type.Object({
-  ...pageQuery,
+const auditFilters = {
   actor: AuditText('Who did it: a user id, `cli` or `system`'),
   target: AuditText('What it was done to: an id or a name'),
   type: AuditText('For instance `authn_login`'),
   since: Type.Optional(Type.String({ format: 'date-time', description: 'From this time on' })),
   until: Type.Optional(Type.String({ format: 'date-time', description: 'Before this time' })),
-});
+};
+
+export const AuditQuerySchema = Type.Object({ ...pageQuery, ...auditFilters });
+export const AuditExportQuerySchema = Type.Object(auditFilters);
 
 export const AuditVerificationSchema = Type.Object(
   {

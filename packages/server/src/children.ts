@@ -20,7 +20,8 @@ import { systemRandom } from './platform/random/index.ts';
 import type { ChildSpec } from './platform/supervision/index.ts';
 import { singletonsSpec } from './singletons.ts';
 
-const everyMs = { seal: 1_000, seen: 2_000, keys: 30_000, replica: 1_000, maintain: 300_000 } as const;
+const anchorLogMs = 3_600_000;
+const everyMs = { seal: 1_000, seen: 2_000, keys: 30_000, replica: 1_000, maintain: 300_000, watch: 30_000 } as const;
 
 /** Everything but the listener. */
 export function childSpecs(parts: Parts): readonly ChildSpec[] {
@@ -94,6 +95,13 @@ export function childSpecs(parts: Parts): readonly ChildSpec[] {
       start: async ({ failed }) => every(everyMs.seal, () => core().audit.seal(), failed),
     },
     {
+      // What each process saw of the log, it sees again; and the log lines keep the anchors where no database is.
+      name: 'audit-watch',
+      restart: 'permanent',
+      stopTimeoutMs: 2_000,
+      start: async ({ failed }) => every(everyMs.watch, watchAudit(core, log), failed),
+    },
+    {
       name: 'last-seen',
       restart: 'permanent',
       stopTimeoutMs: 2_000,
@@ -114,6 +122,28 @@ export function childSpecs(parts: Parts): readonly ChildSpec[] {
     controlSpec(parts),
     httpSpec(parts),
   ];
+}
+
+/** The end of the log with its MAC, an hour apart at most often; and an error, as long as it lasts, when it is not what it was. */
+function watchAudit(core: () => Core, log: Parts['log']): () => Promise<void> {
+  let toldAtMs = Number.NEGATIVE_INFINITY;
+  let toldSeq = 0;
+  return async () => {
+    const { audit, clock } = core();
+    const found = await audit.watch();
+    if (found.kind === 'lost') {
+      log.error(
+        { seq: found.seq, reason: found.reason },
+        'the audit log is not what it was; see: auth-service audit verify',
+      );
+      return;
+    }
+    const { head } = found;
+    if (head === undefined || head.seq === toldSeq || clock.monotonicMs() - toldAtMs < anchorLogMs) return;
+    toldAtMs = clock.monotonicMs();
+    toldSeq = head.seq;
+    log.info({ audit_anchor: head }, 'the end of the audit log');
+  };
 }
 
 function storeSpec(parts: Parts): ChildSpec {

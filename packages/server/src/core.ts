@@ -181,7 +181,7 @@ export function createCore(options: CoreOptions): Core {
     previous: settings.jwtSecretPrevious?.reveal(),
     random,
   });
-  const audit = createAudit({ db, clock, random });
+  const audit = createAudit({ db, clock, random, root });
   const mail = createMail({
     db,
     root,

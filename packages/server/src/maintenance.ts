@@ -144,7 +144,12 @@ async function databaseFindings(settings: Settings): Promise<readonly Finding[]>
 
 /** The folder is in use: well, when it is by a service that answers. */
 async function runningFindings(settings: Settings, error: DataDirInUse): Promise<readonly Finding[]> {
-  const silent = { line: () => undefined, error: () => undefined, progress: () => undefined };
+  const silent = {
+    line: () => undefined,
+    error: () => undefined,
+    progress: () => undefined,
+    flush: async () => undefined,
+  };
   const code = await askControl(
     controlPath(settings.dataDir),
     { words: ['keys', 'list'], secret: null, cwd: '/' },

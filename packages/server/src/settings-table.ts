@@ -150,6 +150,12 @@ const tokens = inGroup('Keys and tokens', {
     pattern: [/^[\x21-\x7e]{1,200}$/, 'set 1 to 200 characters without blanks'],
     about: '`aud` of the access tokens.',
   }),
+  AUDIT_RETENTION_DAYS: integer({
+    default: 0,
+    min: 0,
+    max: 36_500,
+    about: 'Days after which audit events are cut off the beginning of the log; `0`: never.',
+  }),
   KEY_ROTATION_INTERVAL: integer({
     default: 30 * day,
     min: 60,

@@ -69,6 +69,7 @@ describe('defaults', () => {
       SESSION_STORE: 'postgres',
       JWT_ALGORITHM: 'EdDSA',
       JWT_AUDIENCE: 'auth-service',
+      AUDIT_RETENTION_DAYS: 0,
       KEY_ROTATION_INTERVAL: 2_592_000,
       TOKEN_TTL: 3600,
       REFRESH_TTL: 604_800,

@@ -74,6 +74,7 @@ export interface Settings {
   readonly jwtSecretPrevious: Secret<string> | undefined;
   readonly jwtAlgorithm: 'EdDSA' | 'ES256' | 'RS256';
   readonly jwtAudience: string;
+  readonly auditRetentionDays: number;
   readonly keyRotationIntervalSeconds: number;
   readonly accessTtlSeconds: number;
   readonly refreshTtlSeconds: number;
@@ -232,6 +233,7 @@ function resolve(values: Values, machine: Machine, environment: Environment): Om
     jwtSecretPrevious: values.JWT_SECRET_PREVIOUS,
     jwtAlgorithm: values.JWT_ALGORITHM,
     jwtAudience: values.JWT_AUDIENCE,
+    auditRetentionDays: values.AUDIT_RETENTION_DAYS,
     keyRotationIntervalSeconds: values.KEY_ROTATION_INTERVAL,
     accessTtlSeconds: values.TOKEN_TTL,
     refreshTtlSeconds: values.REFRESH_TTL,

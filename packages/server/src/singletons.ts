@@ -43,6 +43,7 @@ export const jobNames = [
   'mail-sweeper',
   'node-sweeper',
   'api-key-sweeper',
+  'audit-retention',
   'key-rotation',
   'statistics',
 ] as const;
@@ -70,6 +71,9 @@ export function singletonJobs(core: Core): readonly SingletonKind[] {
       deleted: (await deleteDeadNodes(fenced)) + (await deleteDeadRegistrations(fenced, namesBatch)),
     }),
     'api-key-sweeper': async ({ fenced }) => ({ deleted: await core.apiKeys.sweep(fenced) }),
+    'audit-retention': async ({ assertFence }) => ({
+      deleted: await core.audit.retain(core.settings.auditRetentionDays, assertFence),
+    }),
     'key-rotation': ({ assertFence }) => core.keys.maintain(assertFence),
     // Every node tells the figure in its metrics; one of them counts.
     statistics: async () => ({ sessions: await core.sessions.count() }),

@@ -1,13 +1,19 @@
-/** GET /api/admin/audit-events and GET /api/admin/audit-events/verify */
-import { AuditEventsSchema, AuditQuerySchema, AuditVerificationSchema } from '@auth-service/protocol';
+/** GET /api/admin/audit-events, …/verify and …/export */
+import {
+  AuditEventsSchema,
+  AuditExportQuerySchema,
+  AuditQuerySchema,
+  AuditVerificationSchema,
+} from '@auth-service/protocol';
 import type { Audit, ListedAuditRow } from '../audit/index.ts';
 import type { Cursors } from '../keys/index.ts';
-import { type Refusal, refusal } from '../platform/http/index.ts';
+import { type AnswerStream, type Refusal, refusal } from '../platform/http/index.ts';
 import { defineRoute } from '../sessions/index.ts';
 import { notACursor } from './answers.ts';
 
 const access = { kind: 'bearer', permission: 'audit:read' } as const;
 const common = { tags: ['administration'], limit: 'api', unknownFields: 'ignore' } as const;
+const ndjson = 'application/x-ndjson';
 const limitDefault = 50;
 /** A long log takes long to walk. */
 const verifyDeadlineMs = 120_000;
@@ -48,7 +54,39 @@ export const auditEventsRoutes = (deps: { readonly audit: Audit; readonly cursor
     deadlineMs: verifyDeadlineMs,
     handle: async () => ({ status: 200, body: await deps.audit.verify() }),
   }),
+  defineRoute({
+    ...common,
+    access,
+    method: 'GET',
+    path: '/api/admin/audit-events/export',
+    summary: 'The audit log as NDJSON, oldest first, with what each event keeps besides',
+    query: AuditExportQuerySchema,
+    answers: { 200: { description: 'A line for each event.', contentType: ndjson } },
+    errors: [],
+    async handle({ query }) {
+      const { actor, target, type } = query;
+      const since = momentOf('since', query.since);
+      const until = momentOf('until', query.until);
+      if (since !== undefined && 'kind' in since) return since;
+      if (until !== undefined && 'kind' in until) return until;
+      const events = deps.audit.export({ actor, target, type, since, until });
+      return { status: 200, contentType: ndjson, stream: (stream) => void send(events, stream) };
+    },
+  }),
 ];
+
+/** One event after the other, as the client reads them. What breaks off is cut, so that nobody takes it for the whole. */
+async function send(events: AsyncGenerator<ListedAuditRow>, stream: AnswerStream): Promise<void> {
+  try {
+    for await (const event of events) {
+      stream.write(`${JSON.stringify({ ...show(event), detail: event.detail, seq: event.seq })}\n`);
+      if (stream.isClosing() || !(await stream.read())) return stream.cut();
+    }
+    stream.end();
+  } catch {
+    stream.cut();
+  }
+}
 
 /** The form is checked by the schema; whether there is such a day is not. */
 function momentOf(name: string, text: string | undefined): Date | Refusal | undefined {

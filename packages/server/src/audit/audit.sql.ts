@@ -142,17 +142,23 @@ export function listSealedAfter(on: Queryable, seq: number, limit: number): Prom
   return on.run(listSealed, [seq, limit]);
 }
 
-const findUnchained = statement<[], { id: string }>(
+const findUnchained = statement<[string, number], { last: string | null; unchained: string | null }>(
   'audit_find_unchained',
-  `select e.id from audit_events e
-    where not exists (select from audit_seals s where s.event_id = e.id)
-      and not exists (select from audit_pending p where p.event_id = e.id)
-    order by e.id limit 1`,
+  `with page as materialized (select id from audit_events where id > $1::uuid order by id limit $2)
+   select (select id from page order by id desc limit 1) as last,
+          (select p.id from page p
+            where not exists (select from audit_seals s where s.event_id = p.id)
+              and not exists (select from audit_pending w where w.event_id = p.id)
+            order by p.id limit 1) as unchained`,
 );
 
-/** An event that is neither sealed nor waiting to be: somebody took its seal away. */
-export function findUnchainedEvent(on: Queryable): Promise<{ id: string } | undefined> {
-  return one(on, findUnchained, []);
+/** One page of ids: its last one (`null` when there is none), and an event in it whose seal somebody took away. */
+export async function findUnchainedEvent(
+  on: Queryable,
+  afterId: string,
+  limit: number,
+): Promise<{ readonly last: string | null; readonly unchained: string | null }> {
+  return (await one(on, findUnchained, [afterId, limit])) ?? { last: null, unchained: null };
 }
 
 const countEvents = statement<[], { sealed: number; pending: number }>(
@@ -162,4 +168,22 @@ const countEvents = statement<[], { sealed: number; pending: number }>(
 
 export async function countAudit(on: Queryable): Promise<{ sealed: number; pending: number }> {
   return (await one(on, countEvents, [])) ?? { sealed: 0, pending: 0 };
+}
+
+const findBySeq = statement<[number], SealRow>(
+  'audit_find_seal',
+  'select seq, prev_hash, hash from audit_seals where seq = $1',
+);
+
+const findFirstAndLast = statement<[], { seq: number | null; last: number | null }>(
+  'audit_find_bounds',
+  'select (select min(seq) from audit_seals) as seq, (select max(seq) from audit_seals) as last',
+);
+
+export const findSeal = (on: Queryable, seq: number): Promise<SealRow | undefined> => one(on, findBySeq, [seq]);
+
+/** The first link that is there, and the last; none at all where the first is behind the last. */
+export async function findBounds(on: Queryable): Promise<{ readonly seq: number; readonly last: number }> {
+  const found = await one(on, findFirstAndLast, []);
+  return { seq: found?.seq ?? 1, last: found?.last ?? 0 };
 }

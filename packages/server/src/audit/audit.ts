@@ -1,23 +1,26 @@
 /** Use cases of the audit log; see `index.ts` for what it guarantees. */
+import type { RootSecret } from '../keys/index.ts';
 import type { Database, Queryable } from '../platform/database/index.ts';
 import type { Random } from '../platform/random/index.ts';
 import type { Clock } from '../platform/time/index.ts';
+import { type AnchorRow, findAnchor, updateAnchor } from './anchors.sql.ts';
+import { createAnchors, type ShownAnchor, showAnchor } from './anchors.ts';
 import {
   type AuditRow,
   appendEvent,
   appendEvents,
   appendSeals,
   consumePendingEvents,
-  countAudit,
+  findBounds,
   findChainHead,
-  findUnchainedEvent,
-  listSealedAfter,
+  findSeal,
   lockSealer,
-  type SealedRow,
   type SealRow,
 } from './audit.sql.ts';
 import { genesisHash, linkHash } from './chain.rule.ts';
-import { type AuditFilters, type FoundRow, listEvents } from './list.sql.ts';
+import { type AuditFilters, type FoundRow, listEvents, listRange } from './list.sql.ts';
+import { cutOnce, isWholeBatch, renewAnchors } from './retention.ts';
+import { type Verification, verifyChain } from './verify.ts';
 
 /** Where a request came from, as far as the log may know. */
 export interface Origin {
@@ -42,12 +45,6 @@ export interface AuditEvent {
   readonly detail?: Readonly<Record<string, unknown>>;
 }
 
-export interface Verification {
-  readonly valid: boolean;
-  readonly checked: number;
-  readonly first_invalid: { readonly seq: number | null; readonly id: string | null; readonly reason: string } | null;
-}
-
 export type ListedAuditRow = AuditRow & SealRow;
 
 export interface AuditPage {
@@ -63,8 +60,16 @@ export interface Audit {
   appendAll(on: Queryable, origin: Origin, events: readonly AuditEvent[]): Promise<void>;
   /** Seals everything pending; answers how many. Any number of sealers may run at once. */
   seal(): Promise<number>;
-  /** Seals, then walks the whole chain from its beginning. */
-  verify(onProgress?: (done: number, total: number) => void): Promise<Verification>;
+  /** Seals, then walks the whole chain; `kept` are anchors that were kept elsewhere, each to be found in it again. */
+  verify(onProgress?: (done: number, total: number) => void, kept?: readonly AnchorRow[]): Promise<Verification>;
+  /** Seals, then answers the anchor of the end: to be kept where nobody who can write the database can. */
+  head(): Promise<ShownAnchor | undefined>;
+  /** What this process finds, beside what it saw before. */
+  watch(): Promise<HeadWatch>;
+  /** Cuts off what is older; 0 days: nothing is. Answers how many events went. */
+  retain(days: number, assertFence: (tx: Queryable) => Promise<void>): Promise<number>;
+  /** Everything that the filters take, in the order of the chain, as far as it had come; a bounded part at a time. */
+  export(filters: AuditFilters): AsyncGenerator<ListedAuditRow>;
   /**
    * Seals, then lists newest first. `before` is the id that the page before this one answered as `next` (a UUID; anything else
    * throws): events that come meanwhile are never seen twice, and none that was there is missed.
@@ -73,27 +78,85 @@ export interface Audit {
 }
 
 const sealBatch = 500;
-const walkBatch = 2_000;
+const exportBatch = 1_000;
+const dayMs = 86_400_000;
 
-export function createAudit(deps: { db: Database; clock: Clock; random: Random }): Audit {
+export type HeadWatch =
+  | { readonly kind: 'whole'; readonly head: ShownAnchor | undefined }
+  /** Rows that this process saw are gone or others; or the anchor of the end is not ours. */
+  | { readonly kind: 'lost'; readonly seq: number; readonly reason: string };
+
+export function createAudit(deps: {
+  readonly db: Database;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly root: Pick<RootSecret, 'mac' | 'macMatches'>;
+}): Audit {
   const { db, clock, random } = deps;
+  const anchors = createAnchors(deps.root);
+  /** The end of the log as this process saw it last. */
+  let seen: ShownAnchor | undefined;
 
   async function sealOnce(): Promise<number> {
     return db.transaction(async (tx) => {
       await lockSealer(tx);
       const events = await consumePendingEvents(tx, sealBatch);
       if (events.length === 0) return 0;
-      const head = await findChainHead(tx);
-      let seq = head?.seq ?? 0;
-      let hash = head?.hash ?? genesisHash;
+      const tail = await findChainHead(tx);
+      const anchor = await findAnchor(tx, 'head');
+      let seq = tail?.seq ?? 0;
+      let hash = tail?.hash ?? genesisHash;
       const seals = events.map((event) => {
         const previous = hash;
         seq += 1;
         hash = linkHash(seq, previous, event);
         return { seq, eventId: event.id, prev_hash: previous, hash };
       });
+      // What does not fit its anchor is sealed all the same, and the anchor stays as the witness.
+      if (await fits(tx, anchor, tail))
+        await updateAnchor(tx, 'head', anchors.make('head', { seq, hash }, clock.wallMs()));
       await appendSeals(tx, seals);
       return seals.length;
+    });
+  }
+
+  /** A node of a version before anchors may have sealed beyond it; a log without one was begun by such a version. */
+  async function fits(on: Queryable, anchor: AnchorRow | undefined, tail: SealRow | undefined): Promise<boolean> {
+    if (anchor === undefined) return true;
+    if (!anchors.holds('head', anchor)) return false;
+    if (anchor.seq === tail?.seq) return anchor.hash === tail.hash;
+    return (await findSeal(on, anchor.seq))?.hash === anchor.hash;
+  }
+
+  async function watch(): Promise<HeadWatch> {
+    const head = await findAnchor(db, 'head');
+    if (head !== undefined && !anchors.holds('head', head))
+      return { kind: 'lost', seq: head.seq, reason: 'the anchor of its end is not of this root secret' };
+    for (const { seq, hash } of [seen, head].filter((one) => one !== undefined)) {
+      if ((await findSeal(db, seq))?.hash === hash) continue;
+      const cut = await findAnchor(db, 'cut');
+      if (cut !== undefined && anchors.holds('cut', cut) && cut.seq >= seq) continue;
+      return { kind: 'lost', seq, reason: 'a row that was there before is gone or another' };
+    }
+    seen = head === undefined ? undefined : showAnchor(head);
+    return { kind: 'whole', head: seen };
+  }
+
+  const appendOwn = (tx: Queryable, event: AuditEvent): Promise<void> => append(tx, noOrigin, event);
+
+  async function append(on: Queryable, origin: Origin, event: AuditEvent): Promise<void> {
+    const timeMs = clock.wallMs();
+    await appendEvent(on, {
+      id: random.uuidv7(timeMs),
+      timeMs,
+      type: event.type,
+      actor: event.actor,
+      target: event.target,
+      ip: origin.ip,
+      user_agent: origin.userAgent,
+      outcome: event.outcome,
+      request_id: origin.requestId,
+      detail: event.detail ?? {},
     });
   }
 
@@ -107,21 +170,7 @@ export function createAudit(deps: { db: Database; clock: Clock; random: Random }
   }
 
   return {
-    async append(on, origin, event) {
-      const timeMs = clock.wallMs();
-      await appendEvent(on, {
-        id: random.uuidv7(timeMs),
-        timeMs,
-        type: event.type,
-        actor: event.actor,
-        target: event.target,
-        ip: origin.ip,
-        user_agent: origin.userAgent,
-        outcome: event.outcome,
-        request_id: origin.requestId,
-        detail: origin.apiKeyId === undefined ? (event.detail ?? {}) : { ...event.detail, api_key: origin.apiKeyId },
-      });
-    },
+    append,
     async appendAll(on, origin, events) {
       if (events.length === 0) return;
       const timeMs = clock.wallMs();
@@ -141,26 +190,32 @@ export function createAudit(deps: { db: Database; clock: Clock; random: Random }
       await appendEvents(on, rows);
     },
     seal,
-    async verify(onProgress) {
+    async verify(onProgress, kept = []) {
       await seal();
-      const { sealed } = await countAudit(db);
-      let checked = 0;
-      let hash = genesisHash;
-      for (;;) {
-        const rows = await listSealedAfter(db, checked, walkBatch);
-        for (const row of rows) {
-          const reason = brokenLink(row, checked + 1, hash);
-          if (reason !== null)
-            return { valid: false, checked, first_invalid: { seq: row.seq, id: row.event_id, reason } };
-          hash = row.hash;
-          checked += 1;
-        }
-        onProgress?.(checked, Math.max(sealed, checked));
-        if (rows.length < walkBatch) break;
+      return verifyChain(db, anchors, { kept, ...(onProgress === undefined ? {} : { onProgress }) });
+    },
+    async head() {
+      await seal();
+      const head = await findAnchor(db, 'head');
+      return head === undefined ? undefined : showAnchor(head);
+    },
+    watch,
+    async retain(days, assertFence) {
+      await renewAnchors({ db, anchors }, assertFence);
+      let deleted = 0;
+      while (days > 0) {
+        const before = new Date(clock.wallMs() - days * dayMs);
+        const cut = await cutOnce({ db, anchors, nowMs: clock.wallMs, append: appendOwn }, before, assertFence);
+        deleted += cut;
+        if (!isWholeBatch(cut)) break;
       }
-      const unchained = await findUnchainedEvent(db);
-      if (unchained === undefined) return { valid: true, checked, first_invalid: null };
-      return { valid: false, checked, first_invalid: { seq: null, id: unchained.id, reason: 'its seal is missing' } };
+      return deleted;
+    },
+    async *export(filters) {
+      await seal();
+      let { seq, last } = await findBounds(db);
+      for (; seq <= last; seq += exportBatch)
+        yield* await listRange(db, filters, seq, Math.min(seq + exportBatch - 1, last));
     },
     async list(filters, { limit, before = null }) {
       // What is sealed first is seen; what comes after it is for the next reader.
@@ -172,12 +227,3 @@ export function createAudit(deps: { db: Database; clock: Clock; random: Random }
 }
 
 const isSealed = (row: FoundRow): row is ListedAuditRow => row.seq !== null;
-
-/** Why this link does not hold, or `null`. */
-function brokenLink(row: SealedRow, expectedSeq: number, previousHash: string): string | null {
-  if (row.seq !== expectedSeq) return `row ${expectedSeq} is missing`;
-  if (row.prev_hash !== previousHash) return 'it does not follow the row before it';
-  if (row.id === null || row.time === null || row.type === null || row.outcome === null) return 'its event is missing';
-  const event = { ...row, id: row.id, time: row.time, type: row.type, outcome: row.outcome, detail: row.detail ?? {} };
-  return linkHash(row.seq, previousHash, event) === row.hash ? null : 'its content was changed';
-}

@@ -106,3 +106,36 @@ export function listEvents(
     filters.about ?? null,
   ]);
 }
+
+const range = statement<
+  [number, number, string, string, string | null, string | null, string | null, string | null],
+  AuditRow & SealRow
+>(
+  'audit_list_range',
+  `select e.id, e.time, e.type, e.actor, e.target, e.ip, e.user_agent, e.outcome, e.request_id, e.detail,
+          s.seq, s.prev_hash, s.hash
+     from audit_seals s join audit_events e on e.id = s.event_id
+    where s.seq between $1 and $2 and e.time >= $3::timestamptz and e.time < $4::timestamptz
+      and ($5::text is null or e.type = $5) and ($6::text is null or e.actor = $6) and ($7::text is null or e.target = $7)
+      and ($8::text is null or e.actor = $8 or e.target = $8)
+    order by s.seq`,
+);
+
+/** What the filters take of these links, in their order. */
+export function listRange(
+  on: Queryable,
+  filters: AuditFilters,
+  fromSeq: number,
+  toSeq: number,
+): Promise<readonly (AuditRow & SealRow)[]> {
+  return on.run(range, [
+    fromSeq,
+    toSeq,
+    filters.since?.toISOString() ?? '-infinity',
+    filters.until?.toISOString() ?? 'infinity',
+    filters.type ?? null,
+    filters.actor ?? null,
+    filters.target ?? null,
+    filters.about ?? null,
+  ]);
+}

@@ -25,6 +25,8 @@ export interface CommandOutput {
   line(text: string): void;
   /** One line on standard error. */
   error(text: string): void;
+  /** When the lines have been taken, but for a few: asked between parts of what may be endless. */
+  flush(): Promise<void>;
   /** Long work tells how far it is. */
   progress(label: string, done: number, total: number): void;
 }

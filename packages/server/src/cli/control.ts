@@ -76,6 +76,15 @@ async function serve(
     line: (line) => send({ kind: 'line', text: line }),
     error: (line) => send({ kind: 'error', text: line }),
     progress: (label, done, total) => send({ kind: 'progress', label, done, total }),
+    flush: async () => {
+      if (socket.destroyed) throw new Error('who asked is gone');
+      if (socket.writableNeedDrain) {
+        await new Promise<void>((resolve) => {
+          socket.once('drain', resolve);
+          socket.once('close', resolve);
+        });
+      }
+    },
   };
   const request = readRequest(text);
   const parsed = request === undefined ? undefined : parseCommand(request.words);
@@ -113,8 +122,10 @@ export async function askControl(path: string, request: Request, out: CommandOut
   try {
     for await (const line of createInterface({ input: socket })) {
       const frame = JSON.parse(line) as Frame;
-      if (frame.kind === 'line') out.line(frame.text);
-      else if (frame.kind === 'error') out.error(frame.text);
+      if (frame.kind === 'line') {
+        out.line(frame.text);
+        await out.flush();
+      } else if (frame.kind === 'error') out.error(frame.text);
       else if (frame.kind === 'progress') out.progress(frame.label, frame.done, frame.total);
       else if (frame.kind === 'exit') code = frame.code;
     }

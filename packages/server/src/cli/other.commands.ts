@@ -1,5 +1,8 @@
 /** auth-service roles …, keys …, audit … */
+import { existsSync, readFileSync } from 'node:fs';
+import { resolve } from 'node:path';
 import { commandLine } from '../administration/index.ts';
+import { type AnchorRow, readAnchor } from '../audit/index.ts';
 import { type Command, exitFailed, exitOk, exitUsage, printable, table } from './command.ts';
 
 export const rolesCommands: readonly Command[] = [
@@ -145,10 +148,18 @@ export const auditCommands: readonly Command[] = [
     name: 'audit verify',
     summary: 'Walk the hash chain of the audit log and name the first broken row',
     positionals: [],
-    flags: {},
-    examples: ['auth-service audit verify', 'auth-service audit verify --json'],
-    async run({ out, rooms, json }) {
-      const result = await rooms.audit.verify((done, total) => out.progress('verifying', done, total));
+    flags: {
+      anchors: {
+        type: 'string',
+        describe: 'A file of anchors that were kept elsewhere: lines of the log, or of audit anchor',
+      },
+    },
+    examples: ['auth-service audit verify', 'auth-service audit verify --anchors anchors.ndjson'],
+    async run({ out, rooms, json, flags, cwd }) {
+      const file = flags['anchors'];
+      const kept = typeof file === 'string' ? anchorsOf(resolve(cwd, file)) : [];
+      if (typeof file === 'string' && kept.length === 0) return misuse(out, `there is no anchor in ${printable(file)}`);
+      const result = await rooms.audit.verify((done, total) => out.progress('verifying', done, total), kept);
       if (json) out.line(JSON.stringify(result));
       else if (result.valid) out.line(`the audit log is whole: ${result.checked} events checked`);
       else {
@@ -157,6 +168,44 @@ export const auditCommands: readonly Command[] = [
         out.error(`the audit log is broken at ${where}: ${broken?.reason}; ${result.checked} rows before it hold`);
       }
       return result.valid ? exitOk : exitFailed;
+    },
+  },
+  {
+    name: 'audit anchor',
+    summary: 'Print the end of the audit log with its MAC, to be kept where nobody who can write the database can',
+    positionals: [],
+    flags: {},
+    examples: ['auth-service audit anchor >> anchors.ndjson'],
+    async run({ out, rooms }) {
+      const head = await rooms.audit.head();
+      if (head === undefined) return refuse(out, 'There is no audit event yet.');
+      out.line(JSON.stringify(head));
+      return exitOk;
+    },
+  },
+  {
+    name: 'audit export',
+    summary: 'Print audit events as NDJSON, oldest first, with their links of the chain',
+    positionals: [],
+    flags: {
+      type: { type: 'string', describe: 'Only events of this type' },
+      about: { type: 'string', describe: 'Only events whose actor or target this is' },
+      since: { type: 'string', describe: 'Only from this time on (RFC 3339)' },
+      until: { type: 'string', describe: 'Only before this time' },
+    },
+    examples: ['auth-service audit export --since 2026-01-01T00:00:00Z > audit.ndjson'],
+    async run({ flags, out, rooms }) {
+      const text = (flag: string): string | undefined => (typeof flags[flag] === 'string' ? flags[flag] : undefined);
+      const time = (flag: string): Date | undefined =>
+        text(flag) === undefined ? undefined : new Date(text(flag) ?? '');
+      const filters = { type: text('type'), about: text('about'), since: time('since'), until: time('until') };
+      for (const flag of ['since', 'until'] as const)
+        if (Number.isNaN(filters[flag]?.getTime())) return misuse(out, `--${flag} is a time of RFC 3339`);
+      for await (const event of rooms.audit.export(filters)) {
+        out.line(JSON.stringify(event));
+        await out.flush();
+      }
+      return exitOk;
     },
   },
   {
@@ -191,6 +240,11 @@ export const auditCommands: readonly Command[] = [
     },
   },
 ];
+
+function anchorsOf(path: string): readonly AnchorRow[] {
+  const lines = existsSync(path) ? readFileSync(path, 'utf8').split('\n') : [];
+  return lines.map(readAnchor).filter((anchor) => anchor !== undefined);
+}
 
 function misuse(out: { error(text: string): void }, detail: string): number {
   out.error(detail);

@@ -26,6 +26,9 @@ export function createOutput(terminal: Terminal): CommandOutput & { done(): void
       clear();
       stdout.write(`${text}\n`);
     },
+    async flush() {
+      if (stdout.writableNeedDrain) await new Promise<void>((resolve) => stdout.once('drain', resolve));
+    },
     error(text) {
       clear();
       stderr.write(`${text}\n`);

@@ -24,7 +24,8 @@ export type KeyPurpose =
   | 'mfa-secrets'
   | 'mail'
   | 'cursors'
-  | 'idempotency';
+  | 'idempotency'
+  | 'audit-anchors';
 
 export interface RootSecret {
   /** HMAC-SHA-256 under the current key of `purpose`. */

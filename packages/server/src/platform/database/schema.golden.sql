@@ -13,6 +13,11 @@ api_keys.expires_at timestamp with time zone
 api_keys.revoked_at timestamp with time zone
 api_keys.revoked_reason text
 api_keys.last_used_at timestamp with time zone
+audit_anchors.kind text not null
+audit_anchors.seq bigint not null
+audit_anchors.hash text not null
+audit_anchors.at timestamp(3) with time zone not null
+audit_anchors.mac bytea not null
 audit_events.id uuid not null
 audit_events.time timestamp(3) with time zone not null
 audit_events.type text not null
@@ -207,6 +212,8 @@ webauthn_challenges.expires_at timestamp with time zone not null
 api_keys constraint api_keys_owner_kind_check CHECK ((owner_kind = ANY (ARRAY['user'::text, 'service_account'::text])))
 api_keys constraint api_keys_pkey PRIMARY KEY (id)
 api_keys constraint api_keys_prefix UNIQUE (prefix)
+audit_anchors constraint audit_anchors_kind_check CHECK ((kind = ANY (ARRAY['head'::text, 'cut'::text])))
+audit_anchors constraint audit_anchors_pkey PRIMARY KEY (kind)
 audit_events constraint audit_events_outcome_check CHECK ((outcome = ANY (ARRAY['success'::text, 'failure'::text, 'denied'::text])))
 audit_events constraint audit_events_pkey PRIMARY KEY (id)
 audit_pending constraint audit_pending_pkey PRIMARY KEY (event_id)
@@ -262,6 +269,7 @@ CREATE INDEX api_keys_owner ON public.api_keys USING btree (owner_id)
 CREATE UNIQUE INDEX api_keys_pkey ON public.api_keys USING btree (id)
 CREATE UNIQUE INDEX api_keys_prefix ON public.api_keys USING btree (prefix)
 CREATE INDEX api_keys_xid ON public.api_keys USING btree (xid)
+CREATE UNIQUE INDEX audit_anchors_pkey ON public.audit_anchors USING btree (kind)
 CREATE INDEX audit_events_actor ON public.audit_events USING btree (actor, id)
 CREATE UNIQUE INDEX audit_events_pkey ON public.audit_events USING btree (id)
 CREATE INDEX audit_events_target ON public.audit_events USING btree (target, id)
@@ -326,8 +334,10 @@ CREATE INDEX webauthn_challenges_expires_at ON public.webauthn_challenges USING 
 CREATE UNIQUE INDEX webauthn_challenges_pkey ON public.webauthn_challenges USING btree (challenge_hash)
 
 -- triggers
-CREATE TRIGGER audit_events_append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON public.audit_events FOR EACH STATEMENT EXECUTE FUNCTION refuse_change()
-CREATE TRIGGER audit_seals_append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON public.audit_seals FOR EACH STATEMENT EXECUTE FUNCTION refuse_change()
+CREATE TRIGGER audit_events_append_only BEFORE UPDATE OR TRUNCATE ON public.audit_events FOR EACH STATEMENT EXECUTE FUNCTION refuse_change()
+CREATE TRIGGER audit_events_only_cut AFTER DELETE ON public.audit_events REFERENCING OLD TABLE AS gone FOR EACH STATEMENT EXECUTE FUNCTION audit_refuse_uncut_events()
+CREATE TRIGGER audit_seals_append_only BEFORE UPDATE OR TRUNCATE ON public.audit_seals FOR EACH STATEMENT EXECUTE FUNCTION refuse_change()
+CREATE TRIGGER audit_seals_only_cut AFTER DELETE ON public.audit_seals REFERENCING OLD TABLE AS gone FOR EACH STATEMENT EXECUTE FUNCTION audit_refuse_uncut_seals()
 CREATE TRIGGER service_accounts_api_keys_end AFTER DELETE ON public.service_accounts FOR EACH ROW EXECUTE FUNCTION api_keys_follow_owner()
 CREATE TRIGGER service_accounts_api_keys_follow AFTER UPDATE OF permissions, status, epoch ON public.service_accounts FOR EACH ROW WHEN (((old.epoch <> new.epoch) OR (old.status <> new.status) OR (old.permissions IS DISTINCT FROM new.permissions))) EXECUTE FUNCTION api_keys_follow_owner()
 CREATE TRIGGER users_api_keys_end AFTER DELETE ON public.users FOR EACH ROW EXECUTE FUNCTION api_keys_follow_owner()
@@ -347,6 +357,28 @@ begin
      where owner_id = new.id and revoked_at is null;
   else
     update api_keys set xid = pg_current_xact_id() where owner_id = new.id and revoked_at is null;
+  end if;
+  return null;
+end $function$
+CREATE OR REPLACE FUNCTION public.audit_refuse_uncut_events()
+ RETURNS trigger
+ LANGUAGE plpgsql
+AS $function$
+begin
+  if exists (select from gone g where not exists (
+       select from audit_seals s join audit_anchors a on a.kind = 'cut' and s.seq <= a.seq where s.event_id = g.id)) then
+    raise exception 'audit_events is append-only' using errcode = 'insufficient_privilege';
+  end if;
+  return null;
+end $function$
+CREATE OR REPLACE FUNCTION public.audit_refuse_uncut_seals()
+ RETURNS trigger
+ LANGUAGE plpgsql
+AS $function$
+begin
+  if exists (select from gone g where not exists (
+       select from audit_anchors a where a.kind = 'cut' and g.seq <= a.seq)) then
+    raise exception 'audit_seals is append-only' using errcode = 'insufficient_privilege';
   end if;
   return null;
 end $function$

@@ -186,6 +186,9 @@ export function createWire(options: HttpOptions, isClosing: () => boolean): Wire
   };
 }
 
+/** A client that is waited for and reads nothing for so long is gone. */
+const readMsMax = 30_000;
+
 function streamOf(response: ServerResponse, isClosing: () => boolean): AnswerStream {
   const isOver = (): boolean => response.destroyed || response.writableEnded;
   return {
@@ -196,8 +199,27 @@ function streamOf(response: ServerResponse, isClosing: () => boolean): AnswerStr
       response.destroy();
       return false;
     },
+    async read() {
+      if (isOver()) return false;
+      if (!response.writableNeedDrain) return true;
+      await new Promise<void>((resolve) => {
+        const timer = setTimeout(() => response.destroy(), readMsMax);
+        const done = (): void => {
+          clearTimeout(timer);
+          response.off('drain', done);
+          response.off('close', done);
+          resolve();
+        };
+        response.on('drain', done);
+        response.on('close', done);
+      });
+      return !isOver();
+    },
     end: () => {
       response.end();
+    },
+    cut: () => {
+      response.destroy();
     },
     isOver,
     isClosing,

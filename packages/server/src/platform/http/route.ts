@@ -76,7 +76,11 @@ export interface RouteAnswer {
 export interface AnswerStream {
   /** False, and the connection is cut, when the client does not read what was written. */
   write(text: string): boolean;
+  /** When what was written has been read, but for a little. False when the client is gone, or reads nothing for long. */
+  read(): Promise<boolean>;
   end(): void;
+  /** Ends in the middle: the client can tell that it has not everything. */
+  cut(): void;
   /** The client is gone, or `end` was called. */
   readonly isOver: () => boolean;
   /** The service is closing: to be ended soon. */
