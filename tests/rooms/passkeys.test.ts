@@ -154,6 +154,43 @@ forEachStore('passkeys', (makeDatabase) => {
     await stop();
   });
 
+  test('REV-02 a removed passkey takes the device tokens with it; one that is added or renamed does not', async () => {
+    const db = await makeDatabase();
+    const { core, stop } = await openRooms(db);
+    const tokens = await register(core);
+    const holder = holderOf(tokens);
+    const epochs = async () => {
+      const [row] = await ask<Record<string, number>>(
+        db,
+        'select epoch, device_epoch, sessions_epoch from users where id = $1',
+        [tokens.user.id],
+      );
+      return { ...row };
+    };
+    const before = await epochs();
+    const { passkey } = await add(core, holder);
+    await core.passkeys.rename(holder, passkey.id, 'Telephone');
+    assert.deepEqual(await epochs(), before);
+    await core.passkeys.remove(holder, passkey.id);
+    assert.deepEqual(await epochs(), { ...before, device_epoch: (before['device_epoch'] ?? 0) + 1 });
+    await stop();
+  });
+
+  test('ENU-01 an address that is not verified is told only after a right signature', async () => {
+    const db = await makeDatabase();
+    const [open, strict] = [
+      await openRooms(db, { rootSecret }),
+      await openRooms(db, { rootSecret, variables: { EMAIL_VERIFICATION: 'required' } }),
+    ];
+    const { authenticator } = await add(open.core, holderOf(await register(open.core)));
+    const wrong = authenticator.get(await strict.core.passkeyLogin.options(), { flags: 0 }) as AssertionResponse;
+    assert.equal(codeOf(await strict.core.passkeyLogin.verify(wrong, origin)), 'webauthn_failed');
+    const right = await assertion(strict.core, authenticator);
+    assert.equal(codeOf(await strict.core.passkeyLogin.verify(right, origin)), 'email_not_verified');
+    await open.stop();
+    await strict.stop();
+  });
+
   test('LOG-06 the owner is told of a passkey that was added and of one that was removed', async () => {
     const db = await makeDatabase();
     const { core, stop } = await openRooms(db);

@@ -15,7 +15,7 @@ import {
   type SentCredential,
 } from '../support/authenticator.ts';
 import { type Answer, assertProblem, receiptOf, tokensOf } from '../support/http.ts';
-import type { RunningService } from '../support/service.ts';
+import { type RunningService, sharedPostgres } from '../support/service.ts';
 import {
   type Account,
   claimsOf,
@@ -641,3 +641,46 @@ onEachStore('passkeys', (service) => {
     assertProblem(await passkeyLogin(service(), authenticator), 403, 'account_disabled');
   });
 });
+
+onEachStore(
+  'passkeys, a long time after the login',
+  (service) => {
+    test('SES-07 MFA-06 passkeys are neither added nor removed, whatever was refreshed since', async () => {
+      const { authenticator, passkey } = await holder(service());
+      const tokens = tokensOf(await passkeyLogin(service(), authenticator));
+      const begun = await creationOptions(service(), tokens.access_token);
+      const postgres = await sharedPostgres();
+      await postgres.query(
+        `update sessions set auth_time = auth_time - interval '601 seconds' where id = '${tokens.session_id}'`,
+        service().databaseUrl,
+      );
+      const { access_token: token } = tokensOf(await refresh(service(), tokens.refresh_token));
+      for (const answer of [
+        await service().api.post(`${path}/registration/options`, undefined, { token }),
+        await sendNew(service(), token, authenticatorFor(service()).create(begun)),
+        await service().api.delete(`${path}/credentials/${passkey.id}`, { token }),
+      ]) {
+        assertProblem(answer, 401, 'reauthentication_required');
+      }
+      assert.equal((await listOf(service(), token)).length, 1);
+    });
+  },
+  { stores: ['postgres'] },
+);
+
+onEachStore(
+  'passkeys, limited',
+  (service) => {
+    test('RAT-01 tries are limited for each client, and options by the general limit', async () => {
+      const { authenticator } = await holder(service());
+      const wrong = async (): Promise<Answer> => passkeyLogin(service(), authenticator, { flags: 0 });
+      for (let at = 0; at < 4; at += 1) assertProblem(await wrong(), 401, 'webauthn_failed');
+      const limited = await wrong();
+      assertProblem(limited, 429, 'rate_limited');
+      assert.match(String(limited.headers['ratelimit-policy']), /"login";q=4/);
+      const options = await service().api.post(`${path}/login/options`);
+      assert.match(String(options.headers['ratelimit-policy']), /"api"/);
+    });
+  },
+  { stores: ['postgres'], env: { RATE_LIMIT_ENABLED: 'true', RATE_LIMIT_LOGIN: '4/600' } },
+);

@@ -15,12 +15,18 @@ import {
 export type Algorithm = -7 | -8 | -257 | -35;
 
 /** What is CBOR here: a list of pairs is a map. */
-export type Cbor = number | string | Uint8Array | readonly (readonly [number | string, Cbor])[];
+export type Cbor =
+  | number
+  | string
+  | Uint8Array
+  | readonly (readonly [number | string, Cbor])[]
+  | { readonly items: readonly Cbor[] };
 
 export function encodeCbor(value: Cbor): Buffer {
   if (typeof value === 'number') return value < 0 ? head(1, -1 - value) : head(0, value);
   if (typeof value === 'string') return Buffer.concat([head(3, Buffer.byteLength(value)), Buffer.from(value)]);
   if (value instanceof Uint8Array) return Buffer.concat([head(2, value.length), value]);
+  if ('items' in value) return Buffer.concat([head(4, value.items.length), ...value.items.map(encodeCbor)]);
   return Buffer.concat([head(5, value.length), ...value.flatMap(([key, of]) => [encodeCbor(key), encodeCbor(of)])]);
 }
 
@@ -50,7 +56,7 @@ export interface Change {
   readonly attestationObject?: (data: Buffer) => Buffer;
   /** Parts of the attestation object, before they are encoded. */
   readonly format?: string;
-  readonly statement?: Cbor;
+  readonly statement?: Cbor | ((toSign: Buffer, key: KeyObject) => Cbor);
   /** The credential that is sent, after all was signed. */
   readonly sent?: (credential: SentCredential) => unknown;
 }
@@ -135,6 +141,9 @@ export function createAuthenticator(options: AuthenticatorOptions, from?: State)
     return Buffer.concat([sha256(rpId), fixed, attested]);
   }
 
+  const statementOf = ({ statement = [] }: Change, toSign: Buffer): Cbor =>
+    typeof statement === 'function' ? statement(toSign, state.key) : statement;
+
   const credentialOf = (response: SentCredential['response'], change: Change): unknown => {
     const id = encoded(state.id);
     const credential = {
@@ -166,14 +175,15 @@ export function createAuthenticator(options: AuthenticatorOptions, from?: State)
         attested,
       );
       const data = change.authenticatorData?.(plain) ?? plain;
+      const clientData = clientDataOf('webauthn.create', wanted.challenge, change);
       const object = encodeCbor([
         ['fmt', change.format ?? 'none'],
-        ['attStmt', change.statement ?? []],
+        ['attStmt', statementOf(change, Buffer.concat([data, sha256(clientData)]))],
         ['authData', data],
       ]);
       return credentialOf(
         {
-          clientDataJSON: encoded(clientDataOf('webauthn.create', wanted.challenge, change)),
+          clientDataJSON: encoded(clientData),
           attestationObject: encoded(change.attestationObject?.(object) ?? object),
           transports: ['internal', 'hybrid'],
         },

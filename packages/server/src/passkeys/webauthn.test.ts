@@ -1,8 +1,10 @@
 /** What is made of attestations and assertions of anybody's making: a value, always. */
 import assert from 'node:assert/strict';
-import { randomBytes } from 'node:crypto';
+import { execFileSync } from 'node:child_process';
+import { createPrivateKey, randomBytes, sign, X509Certificate } from 'node:crypto';
 import { test } from 'node:test';
 import type { AssertionResponse, AttestationResponse } from '@auth-service/protocol';
+import { verifyRegistrationResponse } from '@simplewebauthn/server';
 import fc from 'fast-check';
 import { type CreationOptions, createAuthenticator, encodeCbor } from '../../../../tests/support/authenticator.ts';
 import { verifyAssertion, verifyAttestation } from './webauthn.ts';
@@ -24,6 +26,61 @@ const make = (attestationObject?: (object: Buffer) => Buffer): AttestationRespon
     options,
     attestationObject === undefined ? {} : { attestationObject },
   ) as AttestationResponse;
+
+test('WAK-03 a self attestation is taken, as browsers pass it on though none is asked for', async () => {
+  const response = createAuthenticator({ origin: party.origin }).create(options, {
+    format: 'packed',
+    statement: (toSign, key) => [
+      ['alg', -7],
+      ['sig', sign('sha256', toSign, key)],
+    ],
+  }) as AttestationResponse;
+  assert.notEqual(await verifyAttestation(party, challenge, response), undefined);
+});
+
+test('WAK-03 an attestation with a certificate is refused, also one that the library would take', async () => {
+  const pem = execFileSync(
+    'openssl',
+    [
+      ...[
+        'req',
+        '-x509',
+        '-newkey',
+        'ec',
+        '-pkeyopt',
+        'ec_paramgen_curve:P-256',
+        '-nodes',
+        '-days',
+        '30',
+        '-keyout',
+        '-',
+      ],
+      ...[
+        '-subj',
+        '/C=DE/O=Somebody/OU=Authenticator Attestation/CN=x',
+        '-addext',
+        'basicConstraints=critical,CA:FALSE',
+      ],
+    ],
+    { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] },
+  );
+  const response = createAuthenticator({ origin: party.origin }).create(options, {
+    format: 'packed',
+    statement: (toSign) => [
+      ['alg', -7],
+      ['sig', sign('sha256', toSign, createPrivateKey(pem))],
+      ['x5c', { items: [new X509Certificate(pem.slice(pem.indexOf('-----BEGIN CERT'))).raw] }],
+    ],
+  }) as AttestationResponse;
+  const alone = await verifyRegistrationResponse({
+    response: { ...response, type: 'public-key', clientExtensionResults: {} },
+    expectedChallenge: challenge,
+    expectedOrigin: party.origin,
+    expectedRPID: party.id,
+  });
+  assert.equal(alone.verified, true);
+  assert.equal(await verifyAttestation(party, challenge, response), undefined);
+});
 
 const repeat = (bytes: readonly number[], times: number): Buffer =>
   Buffer.concat(Array.from({ length: times }, () => Buffer.from(bytes)));
