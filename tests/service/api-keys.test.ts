@@ -4,12 +4,15 @@ import { test } from 'node:test';
 import { type Answer, assertProblem, receiptOf, tokensOf } from '../support/http.ts';
 import type { RunningService } from '../support/service.ts';
 import {
+  headerOf,
   login,
+  logout,
   me,
   metricsOf,
   newEmail,
   newPassword,
   onEachStore,
+  refresh,
   register,
   validate,
   worth,
@@ -174,6 +177,55 @@ onEachStore(
       assert.equal(off.status, 200, off.text);
       assert.equal(await worth(service(), key.secret), 'revoked');
       assertProblem(await service().api.get('/api/admin/api-keys', { token: key.secret }), 401, 'token_revoked');
+    });
+
+    test('REV-02 keys outlive what ends sessions: logout, a change of password, reuse of a refresh token, a signing key that is revoked', async () => {
+      const account = await register(service());
+      const id = account.tokens.user.id;
+      const role = `r${newEmail().slice(5, 17)}`;
+      for (const words of [
+        ['roles', 'create', role, '--permission', 'api-keys:*'],
+        ['users', 'grant', id, role],
+      ]) {
+        const done = await service().cli(words);
+        assert.equal(done.code, 0, done.stderr);
+      }
+      const token = tokensOf(await login(service(), account)).access_token;
+      const key = await makeKey(service(), token, { permissions: ['api-keys:read'] });
+      const lives = async (after: string): Promise<void> => {
+        const answer = await service().api.get('/api/admin/api-keys', { token: key.secret });
+        assert.equal(answer.status, 200, `${after}: ${answer.text}`);
+        assert.equal(await worth(service(), key.secret), 'valid', after);
+      };
+      receiptOf(await logout(service(), token));
+      await lives('logout');
+      const again = tokensOf(await login(service(), account));
+      const next = newPassword();
+      const passwords = { current_password: account.password, new_password: next };
+      const changed = await service().api.post('/api/auth/change-password', passwords, { token: again.access_token });
+      assert.equal(changed.status, 200, changed.text);
+      await lives('a change of password');
+      const second = tokensOf(await refresh(service(), again.refresh_token));
+      tokensOf(await refresh(service(), second.refresh_token));
+      assertProblem(await refresh(service(), again.refresh_token), 401, 'refresh_token_reused');
+      await lives('reuse of a refresh token');
+      const last = tokensOf(await login(service(), { ...account, password: next }));
+      const revoked = await service().cli(['keys', 'revoke', String(headerOf(last.access_token)['kid'])]);
+      assert.equal(revoked.code, 0, revoked.stderr);
+      assert.notEqual(await worth(service(), last.access_token), 'valid');
+      await lives('a signing key that is revoked');
+    });
+
+    test('a key that is revoked from all sides at once is revoked once', async () => {
+      const token = await asAdmin(service());
+      const key = await makeKey(service(), token, { permissions: ['a:read'] });
+      const ends = Array.from({ length: 16 }, () => service().api.delete(`/api/admin/api-keys/${key.id}`, { token }));
+      const statuses = (await Promise.all(ends)).map(({ status }) => status);
+      assert.deepEqual(
+        [statuses.filter((one) => one === 200).length, statuses.filter((one) => one === 404).length],
+        [1, 15],
+      );
+      assert.equal(await worth(service(), key.secret), 'revoked');
     });
 
     test('a service account owns keys and is nobody who could log in', async () => {
