@@ -10,7 +10,7 @@ import { type Import, readImports } from './imports.ts';
 /** From left to right; `cluster` stands aside: it enters `platform` alone. */
 export const roomGroups: readonly (readonly string[])[] = [
   ['platform'],
-  ['audit', 'rate-limit', 'mail', 'passwords', 'keys', 'idempotency'],
+  ['audit', 'cookies', 'rate-limit', 'mail', 'passwords', 'keys', 'idempotency'],
   ['accounts', 'access', 'revocation'],
   ['sessions', 'lockout', 'api-keys'],
   ['tokens'],

@@ -24,6 +24,7 @@ export const errorTable = {
   invalid_mail_token: { status: 401, title: 'The link or code is not valid any more' },
   webauthn_failed: { status: 401, title: 'The passkey could not be verified' },
   reauthentication_required: { status: 401, title: 'A fresh authentication is required' },
+  csrf: { status: 403, title: 'A page of another site may not make this request' },
   insufficient_permissions: { status: 403, title: 'The permissions do not suffice' },
   email_taken: { status: 409, title: 'An account with this e-mail address exists' },
   conflict: { status: 409, title: 'The request conflicts with the present state' },

@@ -44,6 +44,18 @@ export const TokenAnswerSchema = Type.Object(
 );
 export type TokenAnswer = Static<typeof TokenAnswerSchema>;
 
+/** What becomes of it in cookie mode: the tokens are in `Set-Cookie`. */
+export const CookieAnswerSchema = Type.Object(
+  {
+    expires_in: Type.Integer({ description: 'Seconds until the access cookie expires' }),
+    refresh_expires_in: Type.Integer({ description: 'Seconds until the refresh cookie expires if it is not used' }),
+    session_id: Id,
+    user: UserSchema,
+    device_token: Type.Optional(Type.String()),
+  },
+  { title: 'CookieAnswer', additionalProperties: false },
+);
+
 export const sessionMembers = {
   id: Id,
   current: Type.Boolean(),

@@ -1,5 +1,6 @@
 /** The HTTP platform with the rooms' routes, hooks and limits. */
 import { createClusterCheck } from './children-cluster.ts';
+import { createCookieCarrier } from './cookies/index.ts';
 import { createHooks } from './hooks.ts';
 import { createHealth, createOperationsGuard } from './operations/index.ts';
 import { need, type Parts } from './parts.ts';
@@ -74,6 +75,7 @@ export function makeHttp(parts: Parts): HttpService {
     onStreamFailed: (error) => log.warn({ error }, 'a stream of the revocation feed ended'),
     version,
     publicUrl: settings.publicUrl,
+    cookies: settings.cookieMode !== 'off',
     audience: settings.jwtAudience,
   });
   let requests = 0;
@@ -89,6 +91,14 @@ export function makeHttp(parts: Parts): HttpService {
       clientAddress(peer, [String(headers['x-forwarded-for'] ?? '')]).address !==
         clientAddress(peer, undefined).address,
     corsOrigins: settings.corsOrigins,
+    carrier:
+      settings.cookieMode === 'off'
+        ? undefined
+        : createCookieCarrier({
+            sameSite: settings.cookieMode,
+            publicUrl: settings.publicUrl,
+            origins: settings.corsOrigins,
+          }),
     limits: { connections: settings.connectionsMax },
     log,
     realm: 'auth-service',

@@ -9,6 +9,7 @@ import { userRoutes } from './administration/user.route.ts';
 import { usersRoutes } from './administration/users.route.ts';
 import { apiKeyRoutes } from './api-keys/api-keys.route.ts';
 import { serviceAccountRoutes } from './api-keys/service-accounts.route.ts';
+import { withCookieAnswers } from './cookies/index.ts';
 import type { Core } from './core.ts';
 import type { LoginOutcome, PasskeyLoginOutcome, RegisterOutcome } from './login/index.ts';
 import { loginRoute } from './login/login.route.ts';
@@ -98,6 +99,8 @@ export interface RouteDeps {
   /** Also `iss` of tokens. */
   readonly publicUrl: string;
   readonly audience: string;
+  /** Whether pages may ask for cookies. */
+  readonly cookies: boolean;
 }
 
 export function createRoutes(deps: RouteDeps): readonly RouteDefinition[] {
@@ -155,7 +158,9 @@ export function createRoutes(deps: RouteDeps): readonly RouteDefinition[] {
     openapiRoute(() => text()),
     docsRoute(() => page()),
   ];
-  const document = once(() => describe(routes, deps.version, deps.publicUrl));
+  const document = once(() =>
+    describe(deps.cookies ? withCookieAnswers(routes) : routes, deps.version, deps.publicUrl),
+  );
   const text = once(() => JSON.stringify(document()));
   const page = once(() => renderDocsPage(document()));
   return routes;

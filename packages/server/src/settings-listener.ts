@@ -4,6 +4,8 @@ import type { ReadTextFile, SettingProblem } from './platform/config/index.ts';
 interface Values {
   readonly NODE_ENV: 'production' | 'development' | 'test' | undefined;
   readonly CORS_ORIGINS: readonly string[];
+  readonly COOKIE_MODE: 'off' | 'lax' | 'strict';
+  readonly PUBLIC_URL: string | undefined;
   readonly TLS_CERT_FILE: string | undefined;
   readonly TLS_KEY_FILE: string | undefined;
 }
@@ -20,6 +22,15 @@ export function listenerProblems(values: Values, readFile: ReadTextFile): readon
   if (values.CORS_ORIGINS.includes('*') && !isWorkshop) {
     problems.push(problem('CORS_ORIGINS', 'holds *, which is refused in production', 'list the exact origins'));
   }
+  if (values.COOKIE_MODE !== 'off') {
+    if (values.CORS_ORIGINS.includes('*') && isWorkshop) {
+      problems.push(problem('CORS_ORIGINS', 'holds *, and COOKIE_MODE is on', 'list the exact origins'));
+    }
+    if (!isSecure(values.PUBLIC_URL ?? 'http://localhost')) {
+      const mend = 'set PUBLIC_URL to https://…, or COOKIE_MODE to off';
+      problems.push(problem('COOKIE_MODE', 'is on, and browsers keep no such cookies without https', mend));
+    }
+  }
   const { TLS_CERT_FILE: certFile, TLS_KEY_FILE: keyFile } = values;
   if ((certFile === undefined) !== (keyFile === undefined)) {
     const missing = certFile === undefined ? 'TLS_CERT_FILE' : 'TLS_KEY_FILE';
@@ -34,6 +45,17 @@ export function listenerProblems(values: Values, readFile: ReadTextFile): readon
     }
   }
   return problems;
+}
+
+/** What browsers take for secure: https, and this machine. */
+function isSecure(publicUrl: string): boolean {
+  const url = URL.parse(publicUrl);
+  return (
+    url === null ||
+    url.protocol === 'https:' ||
+    url.hostname === 'localhost' ||
+    /^127(\.\d{1,3}){3}$/.test(url.hostname)
+  );
 }
 
 function isReadable(path: string, readFile: ReadTextFile): boolean {

@@ -72,6 +72,12 @@ const listener = inGroup('Listener', {
         : ['is no origin', 'set exact origins, such as https://app.example.com'],
     about: 'Exact origins that browsers may call from; `*` is refused in production.',
   }),
+  COOKIE_MODE: oneOf({
+    default: 'off',
+    of: ['off', 'lax', 'strict'],
+    about:
+      'Lets pages of the same site keep their tokens in `__Host-` cookies with this `SameSite`, by `X-Token-Transport: cookie`.',
+  }),
   MAX_CONNECTIONS: integer({
     default: 10_000,
     min: 10,

@@ -278,6 +278,17 @@ describe('what settings may be together', () => {
     assert.deepEqual(settingsOf({ CORS_ORIGINS: '*', NODE_ENV: 'development' }).corsOrigins, ['*']);
   });
 
+  test('BRW-02 cookies are off unless asked for, never with any origin, and never where browsers would not keep them', () => {
+    assert.equal(settingsOf({}).cookieMode, 'off');
+    assert.equal(settingsOf({ COOKIE_MODE: 'lax' }).cookieMode, 'lax');
+    assert.equal(settingsOf({ COOKIE_MODE: 'strict', PUBLIC_URL: 'https://auth.example.org' }).cookieMode, 'strict');
+    for (const environment of [undefined, 'production', 'development', 'test']) {
+      refused({ COOKIE_MODE: 'lax', CORS_ORIGINS: '*', NODE_ENV: environment }, 'CORS_ORIGINS');
+    }
+    refused({ COOKIE_MODE: 'lax', PUBLIC_URL: 'http://auth.example.org' }, 'COOKIE_MODE');
+    refused({ COOKIE_MODE: 'none' }, 'COOKIE_MODE');
+  });
+
   test('origins are exact, proxies are named', () => {
     for (const origin of [
       'https://a.example/',

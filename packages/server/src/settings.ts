@@ -59,6 +59,7 @@ export interface Settings {
   readonly tls: { readonly certFile: string; readonly keyFile: string } | undefined;
   readonly trustProxy: false | number | readonly string[];
   readonly corsOrigins: readonly string[];
+  readonly cookieMode: 'off' | 'lax' | 'strict';
   readonly connectionsMax: number;
   /** Processes that share the port. */
   readonly workers: number;
@@ -222,6 +223,7 @@ function resolve(values: Values, machine: Machine, environment: Environment): Om
     tls,
     trustProxy: values.TRUST_PROXY,
     corsOrigins: values.CORS_ORIGINS,
+    cookieMode: values.COOKIE_MODE,
     connectionsMax: values.MAX_CONNECTIONS,
     workers,
     shutdownTimeoutMs: values.SHUTDOWN_TIMEOUT * 1_000,

@@ -1,10 +1,10 @@
 /**
  * Cross-origin reading (the Fetch standard's CORS protocol): an origin is allowed when it is, byte for byte, on the
- * list. No pattern, no `null`, no credentials: this API is used with bearer tokens.
+ * list. No pattern, no `null`; credentials that the browser holds only where they are asked for, and never with `*`.
  */
 
 const exposed = 'X-Request-Id, Retry-After, RateLimit, RateLimit-Policy, ETag, WWW-Authenticate';
-const allowedHeaders = 'Authorization, Content-Type, If-Match, If-None-Match, X-Request-Id';
+const allowedHeaders = 'Authorization, Content-Type, If-Match, If-None-Match, X-Request-Id, X-Token-Transport';
 
 export interface Cors {
   /** Headers of every answer, so that no cache mixes origins up. */
@@ -17,7 +17,7 @@ export interface Cors {
 
 const none: readonly string[] = [];
 
-export function createCors(origins: readonly string[]): Cors {
+export function createCors(origins: readonly string[], credentials = false): Cors {
   const listed = new Set(origins.filter((origin) => origin !== 'null'));
   const any = listed.has('*');
   const allows = (origin: string | undefined): origin is string =>
@@ -26,7 +26,13 @@ export function createCors(origins: readonly string[]): Cors {
     vary: listed.size === 0 || any ? none : ['Vary', 'Origin'],
     headersFor: (origin) =>
       allows(origin)
-        ? ['Access-Control-Allow-Origin', any ? '*' : origin, 'Access-Control-Expose-Headers', exposed]
+        ? [
+            'Access-Control-Allow-Origin',
+            any ? '*' : origin,
+            'Access-Control-Expose-Headers',
+            exposed,
+            ...(credentials && !any ? ['Access-Control-Allow-Credentials', 'true'] : []),
+          ]
         : none,
     preflightFor: (origin, methods) =>
       allows(origin)

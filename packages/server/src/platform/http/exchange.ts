@@ -72,7 +72,7 @@ interface MarkedRequest {
 
 export function createWire(options: HttpOptions, isClosing: () => boolean): Wire {
   const limits: HttpLimits = { ...defaultLimits, ...options.limits };
-  const cors = createCors(options.corsOrigins);
+  const cors = createCors(options.corsOrigins, options.carrier !== undefined);
   const plain = makeBaseHeaders(false, cors.vary);
   const secure = makeBaseHeaders(true, cors.vary);
 

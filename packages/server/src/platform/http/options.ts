@@ -1,6 +1,6 @@
 /** What the service hands to the HTTP server: its hooks, its policies, and what would otherwise be ambient. */
 import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http';
-import type { Client, GuardedAccess, HttpLog, Refusal, RequestContext, RouteDefinition } from './route.ts';
+import type { Client, GuardedAccess, HttpLog, Refusal, RequestContext, RouteAnswer, RouteDefinition } from './route.ts';
 
 export type AuthenticationOutcome = { readonly kind: 'authenticated'; readonly auth: unknown } | Refusal;
 
@@ -29,6 +29,25 @@ export interface HttpHooks {
     /** The header as received (W3C Trace Context). */
     traceparent?: string,
   ): void;
+}
+
+/**
+ * Another way for credentials between the wire and the routes than headers and bodies; the routes know nothing of it. Asked
+ * after the rate limit and before a byte of the body is read. `undefined`: this request goes the usual way.
+ */
+export interface Carrier {
+  receive(headers: IncomingHttpHeaders, route: RouteDefinition): Carried | Refusal | undefined;
+}
+
+export interface Carried {
+  /** What the service's hook and the route see instead. */
+  readonly headers: IncomingHttpHeaders;
+  body(value: unknown): { readonly kind: 'body'; readonly value: unknown } | Refusal;
+  /** What is sent instead, and with which headers, flat. */
+  answer(result: RouteAnswer | Refusal): {
+    readonly result: RouteAnswer | Refusal;
+    readonly headers: readonly string[];
+  };
 }
 
 /**
@@ -100,4 +119,6 @@ export interface HttpOptions {
   newRequestId(): string;
   monotonicMs(): number;
   readonly fastPath?: FastPath;
+  /** With it, listed origins may send credentials that the browser holds. */
+  readonly carrier?: Carrier | undefined;
 }

@@ -2,6 +2,7 @@
  * What happens to a request, in this order, which is itself a guarantee:
  *
  *   the form of the request → route (404), method (405) → rate limit (429), before a byte of the body is read →
+ *   whose page sends credentials that a browser holds (403) →
  *   who calls (401), may they (403), asked once the body is here → form of the path's parameters (404) →
  *   body: type (415), size (413), JSON (400) → fields (422) → the route's own code
  *
@@ -16,8 +17,16 @@ import { RedisUnavailable } from '../redis/index.ts';
 import { type BodyRead, bodyHeaders, isJsonContentType, readBody } from './body.ts';
 import type { Exchange, Wire } from './exchange.ts';
 import { parseJson } from './json.ts';
-import type { HttpOptions } from './options.ts';
-import { type FieldError, Overloaded, type Refusal, type RequestContext, type RouteAnswer, refusal } from './route.ts';
+import type { Carried, HttpOptions } from './options.ts';
+import {
+  type Client,
+  type FieldError,
+  Overloaded,
+  type Refusal,
+  type RequestContext,
+  type RouteAnswer,
+  refusal,
+} from './route.ts';
 import type { CompiledRoute, PathEntry } from './route-table.ts';
 
 /** Text of an answer by its schema; `undefined` where the status has no schema. */
@@ -31,6 +40,14 @@ export interface Pipeline {
 }
 
 type Step = RouteAnswer | Refusal | undefined;
+
+/** What is known of a request whose route was found. */
+interface Asked {
+  readonly client: Client;
+  readonly params: Readonly<Record<string, string>>;
+  /** Where the query begins in the URL; -1 for none. */
+  readonly queryAt: number;
+}
 
 export function createPipeline(options: HttpOptions, wire: Wire): Pipeline {
   const run: Pipeline['run'] = (exchange, entry, serialise) => {
@@ -64,13 +81,32 @@ export function createPipeline(options: HttpOptions, wire: Wire): Pipeline {
       const limited = await takeLimit(exchange, definition.limit, client.bucket);
       if (limited !== undefined) return limited;
     }
-    const body = await receiveBody(exchange, compiled);
-    if (body === undefined) return undefined;
+    const carried = options.carrier?.receive(request.headers, definition);
+    if (carried === undefined) return carryOut(exchange, compiled, { client, params, queryAt }, undefined);
+    if ('kind' in carried) return carried;
+    const plain = await carryOut(exchange, compiled, { client, params, queryAt }, carried);
+    if (plain === undefined) return undefined;
+    const { result, headers } = carried.answer(plain);
+    exchange.extra = [...exchange.extra, ...headers];
+    return result;
+  };
+
+  const carryOut = async (
+    exchange: Exchange,
+    compiled: CompiledRoute,
+    { client, params, queryAt }: Asked,
+    carried: Carried | undefined,
+  ): Promise<Step> => {
+    const { request } = exchange;
+    const { definition } = compiled;
+    const received = await receiveBody(exchange, compiled);
+    if (received === undefined) return undefined;
+    const body = received.kind === 'body' ? (carried?.body(received.value) ?? received) : received;
 
     const context: RequestContext = {
       method: definition.method,
       route: definition.path,
-      headers: request.headers,
+      headers: carried?.headers ?? request.headers,
       requestId: exchange.requestId,
       client,
       peer: exchange.peer,
@@ -85,7 +121,7 @@ export function createPipeline(options: HttpOptions, wire: Wire): Pipeline {
     }
     if (compiled.checkParams?.(params) !== undefined) return refusal('not_found');
     if (body.kind === 'refused') return body;
-    const query = compiled.readQuery?.(queryAt === -1 ? '' : url.slice(queryAt + 1));
+    const query = compiled.readQuery?.(queryAt === -1 ? '' : (request.url ?? '').slice(queryAt + 1));
     const invalid = invalidFields(compiled, body.value, query);
     if (invalid !== undefined) return invalid;
     const result = definition.handle({ ...context, body: body.value, params, query: query?.value, auth });

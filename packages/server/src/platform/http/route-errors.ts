@@ -5,6 +5,7 @@ import type { RouteDefinition } from './route.ts';
 const always: readonly ErrorCode[] = [
   'bad_request',
   'ambiguous_credentials',
+  'csrf',
   'request_timeout',
   'uri_too_long',
   'headers_too_large',
