@@ -75,7 +75,8 @@ describe('the OpenAPI document', () => {
         assert.ok(code in content.examples, `${route.path} ${status} lacks ${code}`);
         const headers = response['headers'] as JsonObject;
         assert.equal('Retry-After' in headers, status === 429 || status === 503);
-        const challenges = status === 401 || (status === 403 && routeErrors(route).includes('insufficient_permissions'));
+        const challenges =
+          status === 401 || (status === 403 && routeErrors(route).includes('insufficient_permissions'));
         assert.equal('WWW-Authenticate' in headers, challenges);
         assert.equal('RateLimit' in headers, route.limit !== null);
       }
