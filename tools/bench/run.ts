@@ -20,6 +20,7 @@ import { missingForPinning } from './lib/processes.ts';
 import { describeMachine, loadNow, type Report, type Row, textTable, writeTable } from './lib/report.ts';
 import { allCores } from './workloads/all-cores.ts';
 import { growth } from './workloads/growth.ts';
+import { guarded } from './workloads/guarded.ts';
 import { inProcess } from './workloads/in-process.ts';
 import { oneCore } from './workloads/one-core.ts';
 import { starting } from './workloads/starting.ts';
@@ -29,6 +30,7 @@ const names = [
   ...['validate', 'validate-10k', 'refresh', 'logout'],
   ...['register', 'login', 'mixed', 'flood'],
   ...['start', 'memory', 'guard', 'signature'],
+  ...['guard-peers', 'guard-route', 'guard-feed'],
   ...['nodes-on-one-core', 'growth', 'workers'],
 ] as const;
 type Group = (bench: Bench, wants: (name: string) => boolean) => Promise<readonly Row[]>;
@@ -37,6 +39,7 @@ const groups: Readonly<Record<string, Group>> = {
   'all cores': allCores,
   'start and memory': starting,
   'in process': inProcess,
+  'guarded services': guarded,
   'several nodes': growth,
   'several workers': workers,
 };

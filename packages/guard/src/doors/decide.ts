@@ -52,6 +52,10 @@ export type Decide = (incoming: Incoming, requirement: Requirement) => Decision 
 
 /** RFC 6750 section 2.1: the scheme in any case, one space or more, one token of the b64token alphabet. */
 const bearer = /^bearer +([A-Za-z0-9\-._~+/]+=*) *$/i;
+/** As nearly everybody writes it: whether the rest is of the alphabet is found out by whoever judges it, in the same pass. */
+const plain = 'Bearer ';
+const isPlain = (text: string): boolean =>
+  text.startsWith(plain) && text.length > plain.length && !text.includes(' ', plain.length) && !text.includes(',');
 /** A second credential behind a comma: how several `Authorization` headers look once they are joined. */
 const second = /,\s*(?:basic|bearer|digest|dpop|negotiate)(?:\s|$)/i;
 
@@ -90,7 +94,7 @@ export function createDecide(deps: {
       onDecision?.('anonymous');
       return anonymous;
     }
-    const credential = bearer.exec(authorization)?.[1];
+    const credential = isPlain(authorization) ? authorization.slice(plain.length) : bearer.exec(authorization)?.[1];
     if (credential === undefined) {
       const code = second.test(authorization) ? 'ambiguous_credentials' : 'invalid_token';
       return refuse(code, incoming, requirement);

@@ -1,0 +1,24 @@
+/** A service of somebody else's, guarded over the network, in a process of its own. */
+import { createServer } from 'node:http';
+import { createGuard, type GuardOptions } from '@auth-service/guard';
+import { createDoor } from '@auth-service/guard/node';
+
+process.once('message', (options: GuardOptions) => {
+  const guard = createGuard(options);
+  const server = createServer(createDoor(guard).requireAuth()((_, response) => response.end('{}')));
+  guard
+    .ready()
+    .then(async () => {
+      // From now on news come by the stream.
+      while (!guard.figures().revocations.streaming) await new Promise((resolve) => setTimeout(resolve, 10));
+      server.listen(0, '127.0.0.1', () => {
+        const address = server.address();
+        process.send?.({ port: typeof address === 'object' ? address?.port : 0 });
+      });
+    })
+    .catch((error: unknown) => {
+      console.error(error);
+      process.exit(1);
+    });
+});
+process.on('disconnect', () => process.exit(0));
