@@ -34,7 +34,10 @@ function createFollower(known = new Set<string>()) {
       for (;;) {
         const found = await core.feed.wait(cursor, waitMs);
         if (found.kind !== 'answer') throw new Error(found.kind);
-        for (const { subject } of found.entries) known.add(subject);
+        for (const entry of found.entries) {
+          assert.equal(Object.keys(entry).length, 4, 'nothing but an entry');
+          known.add(entry.subject);
+        }
         cursor = found.cursor;
         sets = found.whole ? { ...sets, whole: sets.whole + 1 } : { ...sets, diff: sets.diff + 1 };
         if (!found.more) return;

@@ -100,6 +100,15 @@ async function until(what: string, holds: () => boolean | Promise<boolean>): Pro
   }
 }
 
+/** Random ids and times, and nothing else. */
+function assertEntries(entries: readonly Entry[]): void {
+  for (const entry of entries) {
+    const members = Object.keys(entry).toSorted((one, other) => (one < other ? -1 : 1));
+    assert.deepEqual(members, ['expires_at', 'kind', 'min_epoch', 'subject']);
+    assert.match(entry.subject, /^[0-9a-f-]{36}$/);
+  }
+}
+
 const tells = (events: readonly Event[], subject: string): boolean =>
   events.some(({ data }) =>
     [...(data.full_set ?? []), ...(data.diff_set ?? [])].some((one) => one.subject === subject),
@@ -131,13 +140,7 @@ onEachStore(
       const first = await ask(service(), secret);
       assert.ok(first.full_set?.some((entry) => entry.kind === 'session' && entry.subject === early));
       assert.equal(first.more, false);
-      for (const entry of first.full_set ?? []) {
-        assert.deepEqual(
-          Object.keys(entry).toSorted((a, b) => (a < b ? -1 : 1)),
-          ['expires_at', 'kind', 'min_epoch', 'subject'],
-        );
-        assert.match(entry.subject, /^[0-9a-f-]{36}$/);
-      }
+      assertEntries(first.full_set ?? []);
       const waiting = ask(service(), secret, `?cursor=${first.cursor}&wait=20`);
       const late = await loggedOut(service());
       const told = [...((await waiting).diff_set ?? [])];
@@ -176,6 +179,7 @@ onEachStore(
       await until('a beat without news', () =>
         first.events.slice(seen).some(({ data }) => data.diff_set?.length === 0),
       );
+      for (const { data } of first.events) assertEntries([...(data.full_set ?? []), ...(data.diff_set ?? [])]);
       const lastId = first.events.findLast(({ id }) => id !== undefined)?.id ?? '';
       first.close();
       const missed = await loggedOut(service());

@@ -117,7 +117,7 @@ export function createFeed(deps: {
     const rows = await listLivePage(db, from.after, pageMax);
     const last = rows.at(-1);
     const more = last !== undefined && rows.length === pageMax;
-    const entries = rows.map(({ kind, subject, min_epoch, expires_at }) => ({ kind, subject, min_epoch, expires_at }));
+    const entries = rows.map(toEntry);
     const cursor = write(from.epoch, from.snapshot, more ? last.id : '');
     return answer({ whole: true, entries, cursor, more, ageMs: 0 });
   }
@@ -200,7 +200,7 @@ export function createFeed(deps: {
         return;
       }
       if (entries.length === 0 && readings.at(-1)?.snapshot === cursor.snapshot) return;
-      readings.push({ snapshot: cursor.snapshot, entries });
+      readings.push({ snapshot: cursor.snapshot, entries: entries.map(toEntry) });
       kept += entries.length;
       while (readings.length > readingsMax || (kept > keptMax && readings.length > 1)) {
         readings.shift();
@@ -215,7 +215,15 @@ export function createFeed(deps: {
     },
 
     heard(entry) {
-      if (listeners.size > 0) tell([entry]);
+      if (listeners.size > 0) tell([toEntry(entry)]);
     },
   };
 }
+
+/** Nothing but what an entry is: rows of the ledger carry more. */
+const toEntry = ({ kind, subject, min_epoch, expires_at }: RevocationEntry): RevocationEntry => ({
+  kind,
+  subject,
+  min_epoch,
+  expires_at,
+});
