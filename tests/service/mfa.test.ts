@@ -294,6 +294,16 @@ onEachStore('second factors', (service) => {
     assert.equal(codesOf(await post('/mfa/recovery-codes', stepped.access_token)).length, 10);
   });
 
+  test('SES-07 without the password an account with a factor is deleted by a session with the factor alone', async () => {
+    const account = await enrol(service());
+    const refused = await remove('/me', account.tokens.access_token);
+    assertProblem(refused, 401, 'reauthentication_required');
+    assert.match(refused.headers['www-authenticate'] ?? '', /acr_values="aal2"/);
+    const acting = await fullLogin(service(), account);
+    assert.equal(receiptOf(await remove('/me', acting.access_token)).revoked_sessions, 2);
+    assertProblem(await login(service(), account), 401, 'invalid_credentials');
+  });
+
   test('SES-01 CLM-10 a step-up with a code begins a session in the place of the acting one', async () => {
     const account = await enrol(service());
     const other = await fullLogin(service(), account);

@@ -16,7 +16,7 @@ export const deleteMeRoute = (deps: { readonly profile: Profile; readonly now: (
     path: '/api/auth/me',
     summary: 'Delete the account',
     description:
-      'With the password, or without one within ten minutes of an authentication. Sessions and tokens end with the account.',
+      'With the password, or without one within ten minutes of an authentication (with the second factor, where the account has one). Sessions and tokens end with the account.',
     tags: ['accounts'],
     access: { kind: 'bearer' },
     limit: 'login',
@@ -31,7 +31,10 @@ export const deleteMeRoute = (deps: { readonly profile: Profile; readonly now: (
       if (password === undefined && !isFreshlyAuthenticated(claims, freshAuthenticationSeconds, deps.now())) {
         return reauthenticationRequired(freshAuthenticationSeconds);
       }
-      const outcome = await deps.profile.remove({ userId, sessionId, origin: originOf(request) }, password);
+      const outcome = await deps.profile.remove(
+        { userId, sessionId, acr: claims.acr, origin: originOf(request) },
+        password,
+      );
       return outcome.kind === 'refused' ? refusalOf(outcome) : { status: 200, body: outcome.value };
     },
   });

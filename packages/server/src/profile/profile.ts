@@ -29,6 +29,8 @@ export type Ended = Receipt & { readonly revoked_sessions: number };
 
 export type ProfileRefusal =
   | { readonly kind: 'refused'; readonly code: 'token_revoked' | 'invalid_credentials' }
+  /** The account has a second factor, and the session was begun without. */
+  | { readonly kind: 'refused'; readonly code: 'reauthentication_required' }
   | { readonly kind: 'refused'; readonly code: 'account_locked' | 'overloaded'; readonly retryAfterSeconds: number }
   | { readonly kind: 'refused'; readonly code: 'conflict'; readonly detail: string }
   | { readonly kind: 'refused'; readonly code: 'validation_failed'; readonly errors: readonly FieldError[] };
@@ -42,8 +44,11 @@ export interface Profile {
     names: { readonly firstName: string | null | undefined; readonly lastName: string | null | undefined },
   ): Promise<ProfileOutcome<UserRow>>;
   changePassword(owner: Owner, passwords: { current: string; next: string }): Promise<ProfileOutcome<Ended>>;
-  /** `password`: `undefined` where the owner has authenticated a moment ago. */
-  remove(owner: Owner, password: string | undefined): Promise<ProfileOutcome<Ended>>;
+  /**
+   * `password`: `undefined` where the owner has authenticated a moment ago; with a second factor, where the account has one.
+   * `acr`: of the access token.
+   */
+  remove(owner: Owner & { readonly acr: string }, password: string | undefined): Promise<ProfileOutcome<Ended>>;
 }
 
 export interface ProfileDeps {
@@ -108,7 +113,7 @@ export function createProfile(deps: ProfileDeps): Profile {
       return { kind: 'done', value: { ...receipt, revoked_sessions: done.ended.length } };
     },
 
-    async remove({ userId, origin }, password) {
+    async remove({ userId, acr, origin }, password) {
       const user = await findUserById(db, userId);
       if (user === undefined) return gone;
       const proof = password === undefined ? undefined : await provePassword(user, password, origin);
@@ -117,6 +122,7 @@ export function createProfile(deps: ProfileDeps): Profile {
         await lockAdministrators(tx);
         const now = await findUserById(tx, userId);
         if (now === undefined) return 'gone' as const;
+        if (password === undefined && now.mfa_enabled && acr !== 'aal2') return 'weak' as const;
         const isAdministrator = now.roles.includes('admin') && now.status === 'active';
         if (isAdministrator && (await countOtherAdministrators(tx, userId)) === 0) return 'last' as const;
         const epoch = await updateUserEpoch(tx, userId, { tokens: true, devices: true });
@@ -129,6 +135,7 @@ export function createProfile(deps: ProfileDeps): Profile {
         return { ended, pending };
       });
       if (done === 'gone') return gone;
+      if (done === 'weak') return { kind: 'refused', code: 'reauthentication_required' };
       if (done === 'last') return { kind: 'refused', code: 'conflict', detail: lastAdministrator.detail };
       sessions.ended(userId, done.ended, 'deleted');
       const receipt = await revocation.settle(done.pending, userId);
