@@ -1,0 +1,72 @@
+/** The pages that links in mails open, in a real browser: the code leaves the address, the form acts, and nothing of the policy is broken. */
+import assert from 'node:assert/strict';
+import { after, before, describe, test } from 'node:test';
+import { login, newEmail, newPassword, register } from '../service/support/suite.ts';
+import { type Browser, startChromium } from '../support/chromium.ts';
+import { tokensOf } from '../support/http.ts';
+import { type RunningService, startService, until } from '../support/service.ts';
+import { codeOf, linkOf, startSmtp, type TestSmtp } from '../support/smtp.ts';
+
+const publicUrl = 'https://auth.example.org';
+
+describe('pages of mails in Chromium', () => {
+  let browser: Browser;
+  let service: RunningService;
+  let smtp: TestSmtp;
+  before(async () => {
+    smtp = await startSmtp();
+    const env = { SMTP_URL: smtp.url, PUBLIC_URL: publicUrl };
+    [browser, service] = await Promise.all([startChromium(), startService({ store: 'embedded', env })]);
+  });
+  after(async () => {
+    await browser?.stop();
+    await service?.stop();
+    await smtp?.stop();
+  });
+  /** The address behind which a proxy would find this service. */
+  const openLink = (mail: { text: string }): string => linkOf(mail).replace(publicUrl, service.url);
+  const mailTo = (email: string) =>
+    until(`mail to ${email}`, async () => smtp.received.find(({ to }) => to[0] === email));
+
+  test('EML-06 a link shows a form with its code, which leaves the address; a press sets the password', async () => {
+    const account = await register(service, { email: newEmail() });
+    await service.api.post('/api/auth/forgot-password', { email: account.email });
+    const mail = await mailTo(account.email);
+    const page = await browser.newPage();
+    await page.open(openLink(mail));
+    assert.equal(await page.run('document.querySelector("[name=token]").value'), codeOf(mail));
+    assert.equal(await page.run('location.hash'), '');
+    await page.type('[name=new_password]', 'short');
+    await page.click('button');
+    await page.until('document.getElementById("said").className === "bad"');
+    tokensOf(await login(service, account));
+    const next = newPassword();
+    await page.run('document.querySelector("[name=new_password]").value = ""');
+    await page.type('[name=new_password]', next);
+    await page.click('button');
+    await page.until('document.getElementById("form").hidden');
+    assert.match(await page.text(), /The password is changed/);
+    tokensOf(await login(service, { ...account, password: next }));
+    // The refused password is an answer of 422, which the console tells; a violation of the policy it would tell, too.
+    assert.ok(!page.messages.some((message) => /policy|violat|refused to/i.test(message)), page.messages.join('\n'));
+    await page.close();
+  });
+
+  test('EML-06 the page that confirms an address acts once, and says when a code is over', async () => {
+    const account = await register(service, { email: newEmail() });
+    await service.api.post('/api/auth/resend-verification', { email: account.email });
+    const mail = await mailTo(account.email);
+    const page = await browser.newPage();
+    for (const said of [/The address is confirmed/, /not valid any more/]) {
+      await page.open('about:blank');
+      await page.open(openLink(mail));
+      await page.click('button');
+      await page.until(
+        'document.getElementById("said").textContent !== "" && !/moment…/.test(document.getElementById("said").textContent)',
+      );
+      assert.match(await page.text(), said);
+    }
+    assert.equal(tokensOf(await login(service, account)).user.email_verified, true);
+    await page.close();
+  });
+});
