@@ -341,4 +341,42 @@ describe('a guard asks the service', () => {
     service.revoke({ kind: 'token', subject: 'key-1' });
     await until('its end', async () => (await outcome(guard, key)) === '401 invalid_token', 2_000);
   });
+
+  test('a bounded number of times at once: a flood of unknown keys is refused here', async () => {
+    const guard = await readyGuard();
+    let asked = 0;
+    const answers: (() => void)[] = [];
+    service.instead.set(validatePath, (_, response) => {
+      asked += 1;
+      answers.push(() => void response.end('{"valid":false,"reason":"invalid"}'));
+    });
+    const key = (number: number) => `ask_${String(number).padStart(12, '0')}_${'a'.repeat(43)}`;
+    const flood = Array.from({ length: 200 }, (_, number) => outcome(guard, key(number)));
+    const same = Array.from({ length: 50 }, () => outcome(guard, key(0)));
+    await until('the questions', async () => asked >= 64);
+    assert.equal(guard.figures().service.refusedAtOnce, 136);
+    for (const answer of answers) answer();
+    const outcomes = await Promise.all(flood);
+    assert.equal(outcomes.filter((one) => one === '401 invalid_token').length, 64);
+    assert.equal(outcomes.filter((one) => one === '503 revocation_state_stale').length, 136);
+    assert.deepEqual([...new Set(await Promise.all(same))], ['401 invalid_token']);
+    assert.equal(asked, 64);
+  });
+
+  test('and a listener of events that fails stops nothing', async () => {
+    let told = 0;
+    const guard = await readyGuard({
+      onEvent: () => {
+        told += 1;
+        throw new Error('the listener failed');
+      },
+    });
+    service.instead.set(feedPath, (_, response) => response.end('nonsense'));
+    service.cut();
+    await until('a failure', async () => told > 1);
+    service.instead.delete(feedPath);
+    service.back();
+    await until('a reading after it', async () => guard.isFresh());
+    assert.match(await outcome(guard, service.forge.token()), /^200 /);
+  });
 });

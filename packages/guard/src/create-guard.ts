@@ -83,7 +83,8 @@ const keyFloorMs = 10_000;
 
 /** Throws `TypeError` for options under which nothing, or the wrong thing, would be checked. */
 export function createGuard(options: GuardOptions): Guard {
-  const { issuer, audience, maxStalenessSeconds = 10, onEvent = () => undefined } = options;
+  const { issuer, audience, maxStalenessSeconds = 10 } = options;
+  const onEvent = neverThrowing(options.onEvent);
   const baseUrl = checkedBaseUrl(options);
   const boundMs = maxStalenessSeconds * 1_000;
   const monotonicNow = () => performance.now();
@@ -159,6 +160,17 @@ export function createGuard(options: GuardOptions): Guard {
 }
 
 const staleRefusal: Refused = Object.freeze({ kind: 'refused', reason: 'stale', detail: 'stale' });
+
+/** A listener that fails is no reason to stop following. */
+const neverThrowing =
+  (listener: GuardOptions['onEvent']) =>
+  (event: GuardEvent): void => {
+    try {
+      listener?.(event);
+    } catch {
+      // Its own fault, and its own to notice.
+    }
+  };
 
 /** Asks once for all who want to know; again only when that failed. */
 function untilItWorks<T>(ask: () => Promise<T>): () => Promise<T> {
