@@ -93,6 +93,32 @@ export function sessionStoreContract(make: (limits: SessionLimits) => Promise<St
       rotation.kind === 'gone' ? 'gone' : `${rotation.kind} ${rotation.session.counter}`,
     );
 
+  test('sessions of everybody are paged, newest first, each with its user, and none that has ended', async () => {
+    const { store, db, begin, end, newUser } = await open();
+    const users = [await newUser(), await newUser()] as const;
+    const began: string[] = [];
+    for (let at = 0; at < 6; at += 1) began.push((await begin(users[at % 2 === 0 ? 0 : 1])).id);
+    const [gone = '', ...stay] = began;
+    await end(users[0], gone);
+    const seen: { id: string; user_id: string }[] = [];
+    for (let before: string | undefined; ; ) {
+      const page = await store.page(before, 2);
+      assert.ok(page.sessions.length <= 2);
+      seen.push(...page.sessions);
+      if (page.last === null) break;
+      before = page.last;
+    }
+    const ids = seen.map(({ id }) => id);
+    assert.deepEqual(ids, [...new Set(ids)].toSorted().toReversed());
+    assert.deepEqual(
+      ids.filter((id) => began.includes(id)),
+      stay.toReversed(),
+    );
+    assert.equal(seen.find(({ id }) => id === stay[0])?.user_id, users[1]);
+    assert.equal(await store.ownerOf(db, stay[0] ?? ''), users[1]);
+    for (const unknown of [gone, randomUUID()]) assert.equal(await store.ownerOf(db, unknown), undefined);
+  });
+
   test('a session that began is found, listed and counted, with all that was said of it', async () => {
     const { store, begin, newUser } = await open();
     const user = await newUser();
