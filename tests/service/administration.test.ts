@@ -1,10 +1,11 @@
 /** The administration: who may call what, accounts, roles, sessions and keys through `/api/admin`, on both stores. */
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
-import { before, test } from 'node:test';
+import { after, before, test } from 'node:test';
 import { type AdminUser, ownPermissions, type Role } from '../../packages/protocol/src/index.ts';
 import { type Answer, assertProblem, problemCode, receiptOf, type SendOptions, tokensOf } from '../support/http.ts';
-import type { RunningService } from '../support/service.ts';
+import { type RunningService, until } from '../support/service.ts';
+import { codeOf, startSmtp } from '../support/smtp.ts';
 import { scan } from '../support/totp-app.ts';
 import {
   type Account,
@@ -19,10 +20,14 @@ import {
 } from './support/suite.ts';
 
 const admin = { email: newEmail('admin'), password: newPassword() };
+const smtp = await startSmtp();
+after(() => smtp.stop());
 const env = {
   BOOTSTRAP_ADMIN_EMAIL: admin.email,
   BOOTSTRAP_ADMIN_PASSWORD: admin.password,
   RATE_LIMIT_ENABLED: 'false',
+  SMTP_URL: smtp.url,
+  MAIL_FROM: 'Auth <auth@example.org>',
 };
 
 interface Page<T> {
@@ -211,6 +216,24 @@ onEachStore(
       for (const bad of ['a\u0000b', 'x'.repeat(101), 7]) {
         assertProblem(await office.post('/users', { email: newEmail(), first_name: bad }), 422, 'validation_failed');
       }
+    });
+
+    test('PWD-12 who is invited chooses the password by the mail, and has proven the address by it', async () => {
+      const email = newEmail('invited');
+      const silent = newEmail('silent');
+      userOf(await office.post('/users', { email: silent, invite: false }), 201);
+      userOf(await office.post('/users', { email }), 201);
+      const mail = await until('the invitation', async () => smtp.received.find(({ to }) => to[0] === email));
+      assert.equal(smtp.received.filter(({ to }) => to[0] === silent).length, 0);
+      const code = codeOf(mail);
+      service().secrets.add(code);
+      const password = newPassword();
+      service().secrets.add(password);
+      const chosen = await service().api.post('/api/auth/reset-password', { token: code, new_password: password });
+      assert.equal(chosen.status, 200, chosen.text);
+      assert.equal(tokensOf(await login(service(), { email, password })).user.email_verified, true);
+      const again = await service().api.post('/api/auth/reset-password', { token: code, new_password: newPassword() });
+      assertProblem(again, 401, 'invalid_mail_token');
     });
 
     test('an update with the version that was read succeeds once; who comes second reads again', async () => {

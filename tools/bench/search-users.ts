@@ -26,7 +26,7 @@ interface Question {
 
 const questions: readonly Question[] = [
   { what: 'the newest' },
-  { what: 'one address', search: 'mara.oduya.77777@' },
+  { what: 'one address', search: 'mara.oduya.264@' },
   { what: 'addresses, some hundreds', search: 'mara.od' },
   { what: 'addresses, an eighth of all', search: 'm' },
   { what: 'last names', search: 'Oduya' },
@@ -59,7 +59,15 @@ try {
   const server = await sharedPostgres();
   const url = service.databaseUrl ?? '';
   const began = performance.now();
+  // Indexes are built when the rows are there: a tenth of the time.
+  const indexes = await server.query(
+    `select indexname as name, indexdef as text from pg_indexes i where tablename = 'users'
+      and not exists (select from pg_constraint where conname = i.indexname)`,
+    url,
+  );
+  for (const { name } of indexes) await server.query(`drop index ${String(name)}`, url);
   await server.query(fill, url);
+  for (const { text } of indexes) await server.query(String(text), url);
   await server.query('vacuum analyze users', url);
   const [size] = await server.query(
     `select pg_size_pretty(pg_table_size('users')) as rows, pg_size_pretty(pg_indexes_size('users')) as indexes`,

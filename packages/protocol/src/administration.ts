@@ -87,6 +87,7 @@ export const CreateUserBodySchema = Type.Object(
       Type.Array(RoleName, { maxItems: 100, description: 'Besides `user`, which every account has' }),
     ),
     email_verified: Type.Optional(Type.Boolean({ description: 'The address is known to be theirs' })),
+    invite: Type.Optional(Type.Boolean({ description: 'Mail them how to choose a password; so where not said' })),
   },
   { title: 'CreateUserBody', additionalProperties: false },
 );

@@ -388,7 +388,7 @@ export function createCore(options: CoreOptions): Core {
     }),
     importUsers: createImport({ db, clock, random, audit }),
     ...createAdministration({
-      ...{ ...accounts, passwordMinLength, lockout, revocation, mail, keys, factors: mfa.factors },
+      ...{ ...accounts, passwordMinLength, lockout, revocation, mail, secrets, keys, factors: mfa.factors },
       liveRevocations: () => replica.live(),
     }),
     once: createOnce({ db, root }),

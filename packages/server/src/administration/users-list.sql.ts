@@ -32,68 +32,89 @@ const lastName = '(lower(last_name)) collate "C"';
 const firstName = '(lower(first_name)) collate "C"';
 
 type Status = UserFilters['status'];
-type Filter = (status: Status, roleParameter: string | null) => string;
-/** A status stands in the text, so that the small index of those who are not active may be used. */
-const filter: Filter = (status, role) =>
-  `${status === undefined ? '' : ` and status = '${status}'`}${role === null ? '' : ` and roles @> array[${role}::text]`}`;
+/** Of accounts with any role, with the role that all have, or with another one, which few have. */
+type Holders = 'any' | 'all' | 'few';
+/** The role that every account is given. */
+const roleOfAll = 'user';
 
-/** Newest first. $1: before this id. $2: how many. $3: role. */
-const plainText = (status: Status, role: string | null): string =>
-  `select ${columns}, 0 as rank, '' as place from users
-    where id < $1${filter(status, role)} order by id desc limit $2`;
-
-/** By domain, then age. $1, $2: from and below. $3, $4: after this domain and id. $5: how many. $6: role. */
-const domainText = (status: Status, role: string | null): string =>
-  `select ${columns}, 0 as rank, ${domain} as place from users
-    where ${domain} >= $1 and ${domain} < $2 and (${domain}, id) > ($3, $4)${filter(status, role)}
-    order by ${domain}, id limit $5`;
+interface Which {
+  readonly status: Status;
+  readonly holders: Holders;
+  /** The parameter of the role. */
+  readonly role: string;
+}
 
 /**
- * Addresses that begin so, then last names, then first names; each account once, in the first of them that holds.
- * $1, $2: from and below. $3, $4, $5: after this rank, place and id. $6: how many. $7: what sorts last. $8: role.
+ * Those of a role that few have are looked up by the role, and then looked through: `offset 0` keeps the planner from reading
+ * everybody in the order that is asked for until there are enough.
  */
-function wordText(status: Status, role: string | null): string {
-  const isEmail = `(${email} >= $1 and ${email} < $2)`;
-  const isLastName = `(${lastName} >= lower($1) and ${lastName} < lower($1) || $7)`;
-  const isFirstName = `(${firstName} >= lower($1) and ${firstName} < lower($1) || $7)`;
-  const after = (rank: number, place: string): string =>
-    `$3::int <= ${rank} and (${place}, id) > (case when $3::int = ${rank} then $4::text else '' end collate "C",
-      case when $3::int = ${rank} then $5::uuid else '00000000-0000-0000-0000-000000000000' end)`;
-  const branch = (rank: number, place: string, which: string): string =>
-    `(select ${columns}, ${rank} as rank, ${place} as place from users
-       where ${which} and ${after(rank, place)}${filter(status, role)} order by ${place}, id limit $6)`;
-  return `select * from (
-    (select ${columns}, 0 as rank, ${email} as place from users
-      where ${isEmail} and $3::int = 0 and ${email} > $4${filter(status, role)} order by ${email} limit $6)
-    union all ${branch(1, lastName, `last_name is not null and ${isLastName} and not ${isEmail}`)}
-    union all ${branch(2, firstName, `first_name is not null and ${isFirstName} and not ${isEmail} and not coalesce(${isLastName}, false)`)}
-  ) found order by rank, place collate "C", id limit $6`;
-}
+const from = ({ holders, role }: Which): string =>
+  holders === 'few' ? `(select * from users where roles @> array[${role}::text] offset 0) users` : 'users';
+/** A status stands in the text, so that the small index of those who are not active may be used. */
+const filter = ({ status, holders, role }: Which): string =>
+  `${status === undefined ? '' : ` and status = '${status}'`}${holders === 'all' ? ` and roles @> array[${role}::text]` : ''}`;
+
+/** Newest first. $1: before this id. $2: how many. $3: role. */
+const plainText = (which: Which): string =>
+  `select ${columns}, 0 as rank, '' as place from ${from(which)}
+    where id < $1${filter(which)} order by id desc limit $2`;
+
+/** By domain, then age. $1, $2: after this domain and id. $3: below. $4: how many. $5: role. */
+const domainText = (which: Which): string =>
+  `select ${columns}, 0 as rank, ${domain} as place from ${from(which)}
+    where (${domain}, id) > ($1, $2) and ${domain} < $3${filter(which)}
+    order by ${domain}, id limit $4`;
+
+const isEmail = `(${email} >= $1 and ${email} < $2)`;
+
+/** Addresses that begin so. $1, $2: from and below. $3: after this one. $4: how many. $5: role. */
+const emailText = (which: Which): string =>
+  `select ${columns}, 0 as rank, ${email} as place from ${from(which)}
+    where ${isEmail} and ${email} > $3${filter(which)} order by ${email} limit $4`;
+
+/**
+ * Names that begin so, of whom the lists before do not have. $1, $2: from and below. $3, $4: after this name and id; the empty
+ * name for the first page. $5: how many. $6: what sorts last. $7: role. One condition says where to begin: of two, the index is
+ * read from the looser.
+ */
+const nameText =
+  (rank: number, name: string, more: string) =>
+  (which: Which): string =>
+    `select ${columns}, ${rank} as rank, ${name} as place from ${from(which)}
+      where (${name}, id) > (coalesce(nullif($3, ''), lower($1)), $4) and ${name} < lower($1) || $6
+        and not ${isEmail}${more}${filter(which)}
+      order by ${name}, id limit $5`;
 
 type Listing = Statement<readonly (string | number)[], PlacedUser>;
 
 const statuses = [undefined, 'active', 'disabled'] as const;
-const nameOf = (what: string, status: Status, byRole: boolean): string =>
-  `users_list_${what}${status === undefined ? '' : `_${status}`}${byRole ? '_of_role' : ''}`;
+const holdersSuffix: Readonly<Record<Holders, string>> = { any: '', all: '_of_all', few: '_of_role' };
+const nameOf = (what: string, status: Status, holders: Holders): string =>
+  `users_list_${what}${status === undefined ? '' : `_${status}`}${holdersSuffix[holders]}`;
 
-function variants(what: string, text: (status: Status, role: string | null) => string, roleParameter: string) {
+function variants(what: string, text: (which: Which) => string, role: string): (filters: UserFilters) => Listing {
   const made = new Map<string, Listing>();
   for (const status of statuses) {
-    for (const byRole of [false, true]) {
-      const name = nameOf(what, status, byRole);
-      made.set(name, statement(name, text(status, byRole ? roleParameter : null)));
+    for (const holders of ['any', 'all', 'few'] as const) {
+      const name = nameOf(what, status, holders);
+      made.set(name, statement(name, text({ status, holders, role })));
     }
   }
-  return ({ status, role }: UserFilters): Listing => {
-    const found = made.get(nameOf(what, status, role !== undefined));
+  return (filters) => {
+    const ofAll = filters.role === roleOfAll ? 'all' : 'few';
+    const found = made.get(nameOf(what, filters.status, filters.role === undefined ? 'any' : ofAll));
     if (found === undefined) throw new Error(`there is a listing of ${what} for every combination of filters`);
     return found;
   };
 }
 
 const plain = variants('plain', plainText, '$3');
-const byDomain = variants('domain', domainText, '$6');
-const byWord = variants('word', wordText, '$8');
+const byDomain = variants('domain', domainText, '$5');
+const byEmail = variants('email', emailText, '$5');
+const byLastName = variants('last_name', nameText(1, lastName, ' and last_name is not null'), '$7');
+const isLastName = `(${lastName} >= lower($1) and ${lastName} < lower($1) || $6)`;
+const notLastName = ` and first_name is not null and not coalesce(${isLastName}, false)`;
+const byFirstName = variants('first_name', nameText(2, firstName, notLastName), '$7');
 
 const withRole = (filters: UserFilters): readonly string[] => (filters.role === undefined ? [] : [filters.role]);
 
@@ -104,29 +125,27 @@ export const listUsersPlain = (
   limit: number,
 ): Promise<readonly PlacedUser[]> => on.run(plain(filters), [beforeId ?? lastId, limit, ...withRole(filters)]);
 
-export const listUsersByDomain = (
-  on: Queryable,
-  filters: UserFilters,
-  search: string,
-  after: { readonly place: string; readonly id: string },
-  limit: number,
-): Promise<readonly PlacedUser[]> =>
-  on.run(byDomain(filters), [search, search + last, after.place, after.id, limit, ...withRole(filters)]);
+interface After {
+  readonly place: string;
+  readonly id: string;
+}
 
-export const listUsersByWord = (
+type ListUsers = (
   on: Queryable,
   filters: UserFilters,
   search: string,
-  after: { readonly rank: number; readonly place: string; readonly id: string },
+  after: After,
   limit: number,
-): Promise<readonly PlacedUser[]> =>
-  on.run(byWord(filters), [
-    search,
-    search + last,
-    after.rank,
-    after.place,
-    after.id,
-    limit,
-    last,
-    ...withRole(filters),
-  ]);
+) => Promise<readonly PlacedUser[]>;
+
+export const listUsersByDomain: ListUsers = (on, filters, search, after, limit) =>
+  on.run(byDomain(filters), [after.place || search, after.id, search + last, limit, ...withRole(filters)]);
+
+export const listUsersByEmail: ListUsers = (on, filters, search, after, limit) =>
+  on.run(byEmail(filters), [search, search + last, after.place, limit, ...withRole(filters)]);
+
+export const listUsersByLastName: ListUsers = (on, filters, search, after, limit) =>
+  on.run(byLastName(filters), [search, search + last, after.place, after.id, limit, last, ...withRole(filters)]);
+
+export const listUsersByFirstName: ListUsers = (on, filters, search, after, limit) =>
+  on.run(byFirstName(filters), [search, search + last, after.place, after.id, limit, last, ...withRole(filters)]);

@@ -5,7 +5,9 @@
 import type { Queryable } from '../platform/database/index.ts';
 import {
   listUsersByDomain,
-  listUsersByWord,
+  listUsersByEmail,
+  listUsersByFirstName,
+  listUsersByLastName,
   listUsersPlain,
   type PlacedUser,
   type UserFilters,
@@ -28,8 +30,11 @@ const firstPlace: UsersPlace = { rank: 0, place: '', id: '00000000-0000-0000-000
 
 export const placeOf = ({ rank, place, id }: PlacedUser): UsersPlace => ({ rank, place, id });
 
+/** In the order of their ranks; what one fills the next need not look for. */
+const searches = [listUsersByEmail, listUsersByLastName, listUsersByFirstName] as const;
+
 /** At most `limit` accounts after `after`. Those that stay as they are come exactly once, whatever comes and goes meanwhile. */
-export function listUsers(
+export async function listUsers(
   on: Queryable,
   query: UsersQuery,
   after: UsersPlace | undefined,
@@ -37,7 +42,12 @@ export function listUsers(
 ): Promise<readonly PlacedUser[]> {
   const search = query.search?.trim().normalize('NFC').toLowerCase() ?? '';
   if (search === '') return listUsersPlain(on, query, after?.id, limit);
-  return search.startsWith('@')
-    ? listUsersByDomain(on, query, search, after ?? firstPlace, limit)
-    : listUsersByWord(on, query, search, after ?? firstPlace, limit);
+  const from = after ?? firstPlace;
+  if (search.startsWith('@')) return listUsersByDomain(on, query, search, from, limit);
+  const found: PlacedUser[] = [];
+  for (const [rank, list] of searches.entries()) {
+    if (rank < from.rank || found.length === limit) continue;
+    found.push(...(await list(on, query, search, rank === from.rank ? from : firstPlace, limit - found.length)));
+  }
+  return found;
 }

@@ -44,7 +44,7 @@ export const usersRoutes = (deps: { readonly users: Users; readonly cursors: Cur
     path: '/api/admin/users',
     summary: 'Create an account without a password',
     description:
-      'Nobody but its owner sets the password: by `POST /api/auth/forgot-password`. Roles besides `user` want `roles:grant`, and everything that they carry. With an `Idempotency-Key` a request that is sent again answers the same for 24 hours.',
+      'Nobody but its owner sets the password: by the invitation that is mailed to the address, good for three days, or later by `POST /api/auth/forgot-password`. Roles besides `user` want `roles:grant`, and everything that they carry. With an `Idempotency-Key` a request that is sent again answers the same for 24 hours.',
     tags: ['administration'],
     access: { kind: 'bearer', permission: 'users:write' },
     limit: 'api',
@@ -61,6 +61,7 @@ export const usersRoutes = (deps: { readonly users: Users; readonly cursors: Cur
         lastName: body.last_name ?? null,
         roles: body.roles ?? [],
         emailVerified: body.email_verified ?? false,
+        invite: body.invite ?? true,
       };
       return deps.once(request, request.auth.userId, async (tx) => {
         const made = await deps.users.createIn(tx, account, actorOf(request));

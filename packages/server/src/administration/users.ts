@@ -34,7 +34,7 @@ import {
 } from '../accounts/index.ts';
 import { type Audit, noOrigin } from '../audit/index.ts';
 import type { Lockout } from '../lockout/index.ts';
-import type { Mail } from '../mail/index.ts';
+import type { Mail, MailSecrets } from '../mail/index.ts';
 import type { Factors } from '../mfa/index.ts';
 import { checkPassword, type PasswordHasher } from '../passwords/index.ts';
 import type { Database, Queryable } from '../platform/database/index.ts';
@@ -83,8 +83,11 @@ export interface Users {
   find(idOrEmail: string): Promise<UserRow | undefined>;
   page(query: UsersQuery, after: UsersPlace | undefined, limit: number): Promise<readonly PlacedUser[]>;
   create(user: NewUser, by: Actor): Promise<Outcome<UserRow>>;
-  /** Without a password: only its owner sets one. In the caller's transaction, which commits on a refusal, too. */
-  createIn(tx: Queryable, user: NewAccount, by: Actor): Promise<Outcome<UserRow>>;
+  /**
+   * Without a password: only its owner sets one, by the mail that `invite` sends them, or by one that they ask for. In the
+   * caller's transaction, which commits on a refusal, too.
+   */
+  createIn(tx: Queryable, user: NewAccount & { readonly invite?: boolean }, by: Actor): Promise<Outcome<UserRow>>;
   /** The first administrator, only while there is no account at all. */
   bootstrap(email: string, password: string): Promise<Outcome<UserRow> | null>;
   update(idOrEmail: string, changes: UserChanges, by: Actor, as?: Precondition<UserRow>): Promise<Outcome<UserRow>>;
@@ -110,6 +113,7 @@ export interface UsersDeps {
   readonly lockout: Pick<Lockout, 'unlock'>;
   readonly factors: Pick<Factors, 'removeAll'>;
   readonly mail: Pick<Mail, 'enqueue'>;
+  readonly secrets: Pick<MailSecrets, 'issue'>;
   readonly sessions: Sessions;
   readonly revocation: Revocation;
 }
@@ -120,6 +124,7 @@ interface Ending {
 }
 
 const uuid = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
+const invitationSeconds = 3 * 86_400;
 const unknownUser: AdminRefusal = { kind: 'refused', code: 'not_found', detail: 'There is no such user.' };
 const invalid = (pointer: string, detail: string): AdminRefusal => ({
   kind: 'refused',
@@ -188,6 +193,13 @@ export function createUsers(deps: UsersDeps): Users {
     return db.transaction((tx) => insert(tx, user, hashed.encoded, by));
   }
 
+  async function invite(tx: Queryable, user: UserRow): Promise<void> {
+    const { email, email_key: emailKey } = user;
+    const purpose = { purpose: 'reset_password', validSeconds: invitationSeconds } as const;
+    const { values, validSeconds } = await deps.secrets.issue(tx, { user, email, emailKey, ...purpose });
+    await deps.mail.enqueue(tx, { kind: 'invitation', to: email, values, usefulSeconds: validSeconds });
+  }
+
   /** One transaction with the account locked, where `by` may act on it. */
   async function act<T>(
     idOrEmail: string,
@@ -251,7 +263,11 @@ export function createUsers(deps: UsersDeps): Users {
     find,
     page: (query, after, limit) => listUsers(db, query, after, limit),
     create,
-    createIn: (tx, user, by) => insert(tx, user, null, by),
+    async createIn(tx, user, by) {
+      const made = await insert(tx, user, null, by);
+      if (made.kind === 'done' && user.invite === true) await invite(tx, made.value);
+      return made;
+    },
 
     async bootstrap(email, password) {
       if ((await countUsers(db)) > 0) return null;
