@@ -37,6 +37,11 @@ const promised: Readonly<Record<string, readonly string[]>> = {
   auth_cluster_messages_total: ['direction', 'type'],
   auth_singleton_runs_total: ['name', 'result'],
   auth_supervisor_restarts_total: ['child'],
+  auth_mails_total: ['result'],
+  auth_api_keys_held: [],
+  auth_api_key_validations_total: ['result'],
+  auth_revocation_feed_listeners: [],
+  auth_revocation_feed_reads_total: ['source'],
 };
 
 test('the table has the promised names with the promised labels, and no other', () => {
