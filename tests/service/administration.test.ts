@@ -102,6 +102,7 @@ const statusTable: Readonly<Record<string, readonly [number, number, number, num
   'POST /api/admin/users/{id}/reset-mfa': [401, 403, 403, 404],
   'PUT /api/admin/users/{id}/roles': [401, 403, 403, 422],
   'GET /api/admin/users/{id}/sessions': [401, 403, 404, 404],
+  'GET /api/admin/users/{id}/export': [401, 403, 403, 404],
   'GET /api/admin/roles': [401, 403, 200, 200],
   'POST /api/admin/roles': [401, 403, 403, 422],
   'GET /api/admin/roles/{name}': [401, 403, 404, 404],

@@ -159,6 +159,7 @@ onEachStore('operations', (service) => {
       'GET /openapi.json',
       'GET /docs',
       'DELETE /api/auth/me',
+      'GET /api/auth/me/export',
       'PATCH /api/auth/me',
       'POST /api/auth/change-password',
       'POST /api/auth/change-email',

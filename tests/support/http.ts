@@ -100,8 +100,10 @@ export function createApi(url: string, secrets: Secrets): Api {
           response.on('error', reject);
           response.on('end', () => {
             const text = Buffer.concat(chunks).toString();
-            const isJson = /json/.test(response.headers['content-type'] ?? '') && text !== '';
-            const parsed: unknown = isJson ? JSON.parse(text) : undefined;
+            const type = response.headers['content-type'] ?? '';
+            const isJson = /[/+]json/.test(type) && text !== '';
+            // Lines of JSON are one text.
+            const parsed: unknown = isJson ? JSON.parse(text) : /x-ndjson/.test(type) ? text : undefined;
             noteSecrets(secrets, parsed);
             resolve({
               status: response.statusCode ?? 0,

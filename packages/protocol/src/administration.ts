@@ -7,6 +7,7 @@ export const ownPermissions = {
   'users:read': 'List accounts and look at them.',
   'users:write': 'Create accounts, change their names, disable, enable and unlock them.',
   'users:delete': 'Delete accounts.',
+  'users:export': 'Export all that is kept about an account.',
   'roles:read': 'List roles and permissions.',
   'roles:write': 'Create, change and delete roles.',
   'roles:grant': 'Give roles to accounts and take them away.',

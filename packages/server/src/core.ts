@@ -61,7 +61,7 @@ import { type Database, type MigrationStatus, migrationStatus } from './platform
 import type { Random } from './platform/random/index.ts';
 import type { Redis } from './platform/redis/index.ts';
 import { type Clock, createStoreClock } from './platform/time/index.ts';
-import { createProfile, type Profile } from './profile/index.ts';
+import { createExport, createProfile, type ExportUser, type Profile } from './profile/index.ts';
 import { createRecovery, type Recovery } from './recovery/index.ts';
 import {
   type Barrier,
@@ -165,6 +165,7 @@ export interface Core extends Administration {
   readonly secondStep: SecondStep;
   readonly reauthenticate: Reauthenticate;
   readonly profile: Profile;
+  readonly exportUser: ExportUser;
   readonly recovery: Recovery;
   readonly register: Register;
   migrations(): Promise<readonly MigrationStatus[]>;
@@ -346,6 +347,8 @@ export function createCore(options: CoreOptions): Core {
   const steps = { ...accounts, mail, mfa, complete, onLockout: meters.lockedOut };
   const secondStep = createSecondStep(steps);
 
+  const passkeys = createPasskeys({ ...accounts, revocation, mail, ceremonies, factors: mfa.factors });
+
   return {
     settings,
     db,
@@ -401,13 +404,14 @@ export function createCore(options: CoreOptions): Core {
       verificationRequired,
     }),
     passkeyLogin: createPasskeyLogin({ ...accounts, issuer, ceremonies, complete, verificationRequired }),
-    passkeys: createPasskeys({ ...accounts, revocation, mail, ceremonies, factors: mfa.factors }),
+    passkeys,
     secondStep,
     reauthenticate: createReauthenticate({ ...steps, provePassword, secondStep }),
     register: createRegister({
       ...{ ...accounts, issuer, verificationRequired, passwordMinLength },
       ...{ mail, secrets, devices },
     }),
+    exportUser: createExport({ db, audit, sessions, passkeys, apiKeys }),
     profile: createProfile({ ...accounts, mail, passwordMinLength, provePassword, revocation }),
     recovery: createRecovery({
       ...{ ...accounts, mail, secrets, passwordMinLength, provePassword, revocation, apiKeys },

@@ -1,6 +1,7 @@
 /** The table of routes: one line an endpoint. */
 
 import { auditEventsRoutes } from './administration/audit-events.route.ts';
+import { exportUserRoute } from './administration/export-user.route.ts';
 import { keysRoutes } from './administration/keys.route.ts';
 import { rolesRoutes } from './administration/roles.route.ts';
 import { adminSessionsRoutes } from './administration/sessions.route.ts';
@@ -32,6 +33,7 @@ import { registrationRoutes } from './passkeys/registration.route.ts';
 import { buildOpenApi, type OpenApiDocument, type RouteDefinition, renderDocsPage } from './platform/http/index.ts';
 import { changePasswordRoute } from './profile/change-password.route.ts';
 import { deleteMeRoute } from './profile/delete-me.route.ts';
+import { exportMeRoute } from './profile/export-me.route.ts';
 import { updateMeRoute } from './profile/update-me.route.ts';
 import { changeEmailRoute } from './recovery/change-email.route.ts';
 import { forgotPasswordRoute } from './recovery/forgot-password.route.ts';
@@ -73,6 +75,7 @@ export type RouteCore = Pick<
   | 'keyKnown'
   | 'keys'
   | 'profile'
+  | 'exportUser'
   | 'mfa'
   | 'secondStep'
   | 'reauthenticate'
@@ -118,6 +121,7 @@ export function createRoutes(deps: RouteDeps): readonly RouteDefinition[] {
     logoutRoute(core),
     meRoute(core),
     updateMeRoute(core.profile),
+    exportMeRoute(core.exportUser),
     deleteMeRoute({ profile: core.profile, now: () => core.clock.wallMs() / 1_000 }),
     changePasswordRoute(core.profile),
     verifyEmailRoute(core.recovery),
@@ -147,6 +151,7 @@ export function createRoutes(deps: RouteDeps): readonly RouteDefinition[] {
     metadataRoute({ issuer: deps.publicUrl, audience: deps.audience }),
     ...usersRoutes(core),
     ...userRoutes(core.users),
+    exportUserRoute(core.exportUser),
     ...rolesRoutes(core),
     ...adminSessionsRoutes({ sessions: core.sessionAdministration, cursors: core.cursors }),
     ...auditEventsRoutes(core),

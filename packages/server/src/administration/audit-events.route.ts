@@ -7,13 +7,12 @@ import {
 } from '@auth-service/protocol';
 import type { Audit, ListedAuditRow } from '../audit/index.ts';
 import type { Cursors } from '../keys/index.ts';
-import { type AnswerStream, type Refusal, refusal } from '../platform/http/index.ts';
+import { ndjson, type Refusal, refusal, streamLines } from '../platform/http/index.ts';
 import { defineRoute } from '../sessions/index.ts';
 import { notACursor } from './answers.ts';
 
 const access = { kind: 'bearer', permission: 'audit:read' } as const;
 const common = { tags: ['administration'], limit: 'api', unknownFields: 'ignore' } as const;
-const ndjson = 'application/x-ndjson';
 const limitDefault = 50;
 /** A long log takes long to walk. */
 const verifyDeadlineMs = 120_000;
@@ -70,22 +69,13 @@ export const auditEventsRoutes = (deps: { readonly audit: Audit; readonly cursor
       if (since !== undefined && 'kind' in since) return since;
       if (until !== undefined && 'kind' in until) return until;
       const events = deps.audit.export({ actor, target, type, since, until });
-      return { status: 200, contentType: ndjson, stream: (stream) => void send(events, stream) };
+      return { status: 200, contentType: ndjson, stream: (stream) => void streamLines(shown(events), stream) };
     },
   }),
 ];
 
-/** One event after the other, as the client reads them. What breaks off is cut, so that nobody takes it for the whole. */
-async function send(events: AsyncGenerator<ListedAuditRow>, stream: AnswerStream): Promise<void> {
-  try {
-    for await (const event of events) {
-      stream.write(`${JSON.stringify({ ...show(event), detail: event.detail, seq: event.seq })}\n`);
-      if (stream.isClosing() || !(await stream.read())) return stream.cut();
-    }
-    stream.end();
-  } catch {
-    stream.cut();
-  }
+async function* shown(events: AsyncIterable<ListedAuditRow>): AsyncGenerator<object> {
+  for await (const event of events) yield { ...show(event), detail: event.detail, seq: event.seq };
 }
 
 /** The form is checked by the schema; whether there is such a day is not. */

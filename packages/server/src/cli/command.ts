@@ -3,6 +3,7 @@ import type { Access } from '../access/index.ts';
 import type { ImportUsers, KeyAdministration, Users } from '../administration/index.ts';
 import type { Audit } from '../audit/index.ts';
 import type { MigrationStatus } from '../platform/database/index.ts';
+import type { ExportUser } from '../profile/index.ts';
 import type { Revocation } from '../revocation/index.ts';
 
 export const exitOk = 0;
@@ -13,6 +14,7 @@ export const exitUsage = 2;
 export interface CommandRooms {
   readonly users: Users;
   readonly importUsers: ImportUsers;
+  readonly exportUser: ExportUser;
   readonly access: Access;
   readonly keyAdministration: KeyAdministration;
   readonly audit: Audit;

@@ -136,6 +136,32 @@ export const usersCommands: readonly Command[] = [
     run: async (context) =>
       report(context, 'sessions revoked', await context.rooms.users.revokeSessions(context.args[0] ?? '', commandLine)),
   },
+  {
+    name: 'users export',
+    summary: 'Print all that is kept about an account, as NDJSON',
+    positionals: ['EMAIL|ID'],
+    flags: {},
+    examples: ['auth-service users export ada@example.org > ada.ndjson'],
+    async run({ args, out, rooms }) {
+      const user = await rooms.users.find(args[0] ?? '');
+      const lines = user === undefined ? undefined : await rooms.exportUser(user.id, commandLine);
+      if (lines === undefined) return refuse(out, 'There is no such user.');
+      for await (const line of lines) {
+        out.line(JSON.stringify(line));
+        await out.flush();
+      }
+      return exitOk;
+    },
+  },
+  {
+    name: 'users erase',
+    summary: 'Delete an account and all that is kept about it; audit events keep its id, which then names nobody',
+    positionals: ['EMAIL|ID'],
+    flags: {},
+    examples: ['auth-service users erase ada@example.org'],
+    run: async (context) =>
+      report(context, 'erased', await context.rooms.users.remove(context.args[0] ?? '', commandLine)),
+  },
 ];
 
 async function changeRoles(

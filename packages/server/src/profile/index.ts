@@ -7,4 +7,5 @@
  *   administrator stays.
  * - Without the database every answer is 503.
  */
+export { createExport, type ExportedLine, type ExportUser } from './export.ts';
 export { createProfile, type Profile } from './profile.ts';

@@ -15,6 +15,7 @@ export {
   type ReadClientAddress,
 } from './client-address.ts';
 export { type DocsPage, renderDocsPage } from './docs-page.ts';
+export * from './lines.ts';
 export { buildOpenApi, type OpenApiDocument, type OpenApiInput } from './openapi.ts';
 export * from './options.ts';
 export * from './route.ts';
