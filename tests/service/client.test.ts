@@ -68,7 +68,7 @@ onEachStore('client', (service) => {
     assert.deepEqual(heard, ['signed_in', 'signed_in', 'signed_out', 'signed_in', 'signed_out']);
   });
 
-  test('REF-03 sixteen copies of one session that renew at once, with nothing between them, go on with one successor', async () => {
+  test('REF-04 sixteen copies of one session that renew at once, with nothing between them, go on with one successor', async () => {
     const who = account();
     const texts = Array.from({ length: 16 }, () => new Map<string, string>());
     const storageOf = (text: Map<string, string>) => ({

@@ -41,7 +41,8 @@ export interface Browser {
   readonly version: string;
   /** The folder that goes with it. */
   readonly profile: string;
-  newPage(): Promise<Page>;
+  /** With cookies, storage and credentials of its own, or as another tab beside a page, which ends with that page. */
+  newPage(beside?: Page): Promise<Page>;
   stop(): Promise<void>;
 }
 
@@ -82,7 +83,7 @@ export async function startChromium(): Promise<Browser> {
     return {
       version: String(product),
       profile,
-      newPage: () => newPage(protocol),
+      newPage: (beside) => newPage(protocol, beside),
       async stop() {
         await Promise.race([protocol.send('Browser.close').catch(() => undefined), ending.closed]);
         await stop();
@@ -230,9 +231,14 @@ function connect(child: ChildProcess, closed: Promise<string>): Protocol {
   };
 }
 
-async function newPage(protocol: Protocol): Promise<Page> {
+const contexts = new WeakMap<Page, unknown>();
+
+async function newPage(protocol: Protocol, beside?: Page): Promise<Page> {
   // A context of its own: no cookie, cache or credential of another page.
-  const { browserContextId } = await protocol.send('Target.createBrowserContext');
+  const browserContextId =
+    beside === undefined
+      ? (await protocol.send('Target.createBrowserContext'))['browserContextId']
+      : contexts.get(beside);
   const { targetId } = await protocol.send('Target.createTarget', { url: 'about:blank', browserContextId });
   const { sessionId } = await protocol.send('Target.attachToTarget', { targetId, flatten: true });
   const send = (method: string, params?: Json): Promise<Json> => protocol.send(method, params, String(sessionId));
@@ -291,7 +297,7 @@ async function newPage(protocol: Protocol): Promise<Page> {
     }
   }
 
-  return {
+  const page: Page = {
     async open(url) {
       const done = new Promise<void>((resolve) => {
         loaded = resolve;
@@ -317,9 +323,12 @@ async function newPage(protocol: Protocol): Promise<Page> {
     send,
     async close() {
       off();
-      await protocol.send('Target.disposeBrowserContext', { browserContextId });
+      if (beside === undefined) await protocol.send('Target.disposeBrowserContext', { browserContextId });
+      else await protocol.send('Target.closeTarget', { targetId });
     },
   };
+  contexts.set(page, browserContextId);
+  return page;
 }
 
 function describeException(details: unknown): string {
