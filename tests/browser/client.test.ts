@@ -67,11 +67,10 @@ describe('the client in a browser', () => {
     assert.equal(await page.run('JSON.stringify([...Object.entries(localStorage)])'), '[]');
     const { cookies } = (await page.send('Network.getCookies')) as { cookies: readonly Record<string, unknown>[] };
     assert.deepEqual(
-      cookies.map(({ name, httpOnly, secure, sameSite, path }) => [name, httpOnly, secure, sameSite, path]).sort(),
-      [
-        ['__Host-auth_access', true, true, 'Strict', '/'],
-        ['__Host-auth_refresh', true, true, 'Strict', '/'],
-      ],
+      cookies
+        .map(({ name, httpOnly, secure, sameSite, path }) => [name, httpOnly, secure, sameSite, path].join(' '))
+        .sort(),
+      ['__Host-auth_access true true Strict /', '__Host-auth_refresh true true Strict /'],
     );
     const reloaded = await openTab(`mode: 'cookie'`, page);
     const before = refreshes();
