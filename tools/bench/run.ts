@@ -20,7 +20,7 @@ import { missingForPinning } from './lib/processes.ts';
 import { describeMachine, loadNow, type Report, type Row, textTable, writeTable } from './lib/report.ts';
 import { allCores } from './workloads/all-cores.ts';
 import { growth } from './workloads/growth.ts';
-import { guarded } from './workloads/guarded.ts';
+import { guardFeed, guardPeers, guardRoute } from './workloads/guarded.ts';
 import { inProcess } from './workloads/in-process.ts';
 import { oneCore } from './workloads/one-core.ts';
 import { starting } from './workloads/starting.ts';
@@ -39,7 +39,9 @@ const groups: Readonly<Record<string, Group>> = {
   'all cores': allCores,
   'start and memory': starting,
   'in process': inProcess,
-  'guarded services': guarded,
+  'guard beside others': guardPeers,
+  'a guarded route': guardRoute,
+  'guarded services': guardFeed,
   'several nodes': growth,
   'several workers': workers,
 };
