@@ -55,7 +55,7 @@ function makeStage(stage: string, name: string, into: string): void {
   const source = join(root, 'packages', name);
   const folder = join(stage, name);
   cpSync(join(source, 'src'), join(folder, 'src'), { recursive: true });
-  for (const test of globSync('src/**/*.test.ts', { cwd: folder })) rmSync(join(folder, test));
+  for (const test of globSync('src/**/{*.test,testing}.ts', { cwd: folder })) rmSync(join(folder, test));
   const manifest = JSON.parse(readFileSync(join(source, 'package.json'), 'utf8')) as Manifest;
   writeFileSync(join(folder, 'package.json'), `${JSON.stringify(published(manifest), null, 2)}\n`);
   cpSync(join(root, 'LICENSE'), join(folder, 'LICENSE'));
