@@ -194,6 +194,28 @@ forEachStore('second factors', (makeDatabase) => {
       { variables: { LOCKOUT_DURATION: '60' } },
     ));
 
+  test('LCK-03 MFA-03 a hundred wrong codes in a row, over any time, end an app until it is replaced; other factors go on', () =>
+    withRooms(async (rooms, clock, db) => {
+      const { email, app, codes, owner } = await enrol(rooms, clock);
+      const tryCode = async (code: string): Promise<string> => verify(rooms, await firstStep(rooms, email), totp(code));
+      await db.execute('update totp_factors set failures = 98');
+      assert.equal(await tryCode(app.wrong(clock.wallMs())), 'mfa_invalid');
+      assert.equal(await tryCode(app.code(clock.wallMs())), 'logged_in');
+      await db.execute('update totp_factors set failures = failures + 99');
+      assert.equal(await tryCode(app.wrong(clock.wallMs())), 'mfa_invalid');
+      assert.equal(await tryCode(app.code(clock.wallMs(), 1)), 'mfa_invalid');
+      const described = await rooms.core.mfa.enrolment.describe(owner.userId);
+      assert.ok(described.kind === 'done');
+      assert.deepEqual([described.value.enabled, described.value.methods], [true, ['recovery_code']]);
+      assert.equal(await verify(rooms, await firstStep(rooms, email), recovery(codes[0] ?? '')), 'logged_in');
+      const begun = await rooms.core.mfa.enrolment.beginTotp(owner);
+      assert.ok(begun.kind === 'done');
+      const next = scan(begun.value.otpauth_uri);
+      const confirmed = await rooms.core.mfa.enrolment.confirmTotp(owner, next.code(clock.wallMs()));
+      assert.equal(confirmed.kind, 'done');
+      assert.equal(await tryCode(next.code(clock.wallMs(), 1)), 'logged_in');
+    }));
+
   test('MFA-05 five wrong codes end a challenge, at once too; it serves once and five minutes', () =>
     withRooms(async (rooms, clock, db) => {
       const { email, app } = await enrol(rooms, clock);

@@ -11,7 +11,7 @@ import type { Pending, Revocation } from '../revocation/index.ts';
 import type { Ending, Sessions } from '../sessions/index.ts';
 import { hashRecoveryCode, recoveryCodeBytes, writeRecoveryCode } from './recovery-code.rule.ts';
 import { countRecoveryCodes, deleteRecoveryCodes, insertRecoveryCodes } from './recovery-codes.sql.ts';
-import { deleteTotpOfUser, findConfirmedTotp } from './totp.sql.ts';
+import { deleteTotpOfUser, findConfirmedTotp, totpFailuresMax } from './totp.sql.ts';
 import type { WebauthnFactor } from './webauthn.ts';
 
 export type FactorMethod = 'totp' | 'webauthn' | 'recovery_code';
@@ -83,7 +83,8 @@ export function createFactors(deps: {
     async methodsOf(on, user) {
       if (!user.mfa_enabled) return [];
       const methods: FactorMethod[] = [];
-      if ((await findConfirmedTotp(on, user.id)) !== undefined) methods.push('totp');
+      const totp = await findConfirmedTotp(on, user.id);
+      if (totp !== undefined && totp.failures < totpFailuresMax) methods.push('totp');
       if (await hasPasskey(on, user.id)) methods.push('webauthn');
       if ((await countRecoveryCodes(on, user.id)) > 0) methods.push('recovery_code');
       return methods;

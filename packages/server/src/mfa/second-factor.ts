@@ -5,6 +5,7 @@
  * - Wrong codes are counted for the account, whichever challenge, app or recovery code they were meant for: after ten within
  *   fifteen minutes nothing is right any more. The counter is not the password's. A right code of the app clears it, a recovery
  *   code does not.
+ * - After a hundred wrong codes in a row, over any time, an app is worth nothing until it is replaced; other factors go on.
  * - Passkeys cannot be guessed: a wrong assertion uses up a try of its challenge, and is not counted for the account.
  */
 import type { RootSecret } from '../keys/index.ts';
@@ -14,7 +15,7 @@ import type { Clock } from '../platform/time/index.ts';
 import { hashRecoveryCode } from './recovery-code.rule.ts';
 import { consumeRecoveryCode, countRecoveryCodes, findRecoveryCode } from './recovery-codes.sql.ts';
 import { stepOf } from './totp.rule.ts';
-import { consumeTotpStep, findConfirmedTotp, type TotpRow, updateTotpSecret } from './totp.sql.ts';
+import { consumeTotpStep, findConfirmedTotp, type TotpRow, updateTotpFailures, updateTotpSecret } from './totp.sql.ts';
 import type { WebauthnFactor, WebauthnPurpose } from './webauthn.ts';
 
 export type Proof =
@@ -66,7 +67,10 @@ export function createSecondFactor(deps: {
     const opened = row && root.open('mfa-secrets', sealContext(userId, row.id), row.secret);
     if (row === undefined || opened === undefined) return undefined;
     const step = stepOf(opened.plain, code, clock.wallMs());
-    if (step === undefined || !(await consumeTotpStep(db, row.id, step))) return undefined;
+    if (step === undefined || !(await consumeTotpStep(db, row.id, step))) {
+      await updateTotpFailures(db, row.id);
+      return undefined;
+    }
     if (!opened.current) await reseal(userId, row, opened.plain);
     return { kind: 'proven', amr: ['otp', 'mfa'], consume: undefined };
   }

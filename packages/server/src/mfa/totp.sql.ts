@@ -5,9 +5,11 @@ export interface TotpRow {
   readonly id: string;
   readonly secret: Uint8Array;
   readonly confirmed_at: Date | null;
+  /** Wrong codes since the last right one. */
+  readonly failures: number;
 }
 
-const columns = 'id, secret, confirmed_at';
+const columns = 'id, secret, confirmed_at, failures';
 
 const findConfirmed = statement<[string], TotpRow>(
   'totp_find_confirmed',
@@ -35,10 +37,15 @@ const updateConfirmed = statement<[string, number], { id: string }>(
     where id = $1 and confirmed_at is null and expires_at > clock_timestamp() returning id`,
 );
 
-const consumeStep = statement<[string, number], { id: string }>(
+const consumeStep = statement<[string, number, number], { id: string }>(
   'totp_consume_step',
-  `update totp_factors set last_step = $2
-    where id = $1 and confirmed_at is not null and last_step < $2 returning id`,
+  `update totp_factors set last_step = $2, failures = 0
+    where id = $1 and confirmed_at is not null and last_step < $2 and failures < $3 returning id`,
+);
+
+const updateFailures = statement<[string], { id: string }>(
+  'totp_update_failures',
+  'update totp_factors set failures = failures + 1 where id = $1 returning id',
 );
 
 const updateSecret = statement<[string, Uint8Array, Uint8Array], { id: string }>(
@@ -87,9 +94,16 @@ export async function updateTotpConfirmed(on: Queryable, id: string, step: numbe
   return (await one(on, updateConfirmed, [id, step])) !== undefined;
 }
 
+/** So many wrong codes in a row, and the app is worth nothing until it is replaced (NIST SP 800-63B section 3.2.2). */
+export const totpFailuresMax = 100;
+
 /** False when a code of this step or of a later one was accepted before: of any number at once one is true. */
 export async function consumeTotpStep(on: Queryable, id: string, step: number): Promise<boolean> {
-  return (await one(on, consumeStep, [id, step])) !== undefined;
+  return (await one(on, consumeStep, [id, step, totpFailuresMax])) !== undefined;
+}
+
+export async function updateTotpFailures(on: Queryable, id: string): Promise<void> {
+  await one(on, updateFailures, [id]);
 }
 
 /** Exactly the sealed secret that was read. */

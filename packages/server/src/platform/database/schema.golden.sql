@@ -178,6 +178,7 @@ totp_factors.last_step bigint not null default 0
 totp_factors.created_at timestamp with time zone not null default now()
 totp_factors.confirmed_at timestamp with time zone
 totp_factors.expires_at timestamp with time zone
+totp_factors.failures integer not null default 0
 user_imports.digest text not null
 user_imports.bytes_done bigint not null default 0
 user_imports.lines_done bigint not null default 0
