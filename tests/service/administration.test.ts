@@ -117,6 +117,8 @@ const statusTable: Readonly<Record<string, readonly [number, number, number, num
   'GET /api/admin/keys': [401, 403, 200, 200],
   'POST /api/admin/keys/rotate': [401, 403, 403, 201],
   'POST /api/admin/keys/{kid}/revoke': [401, 403, 403, 404],
+  'GET /api/admin/mails': [401, 403, 200, 200],
+  'POST /api/admin/mails/{id}/retry': [401, 403, 403, 404],
   'GET /api/admin/stats': [401, 403, 200, 200],
   'GET /api/admin/api-keys': [401, 403, 200, 200],
   'POST /api/admin/api-keys': [401, 403, 403, 422],

@@ -22,6 +22,8 @@ export const ownPermissions = {
   'keys:read': 'List signing keys.',
   'keys:rotate': 'Publish a new signing key.',
   'keys:revoke': 'End a signing key, and with it every token that it signed.',
+  'mails:read': 'List mails that were given up.',
+  'mails:retry': 'Try mails that were given up again.',
   'stats:read': 'See the figures of the service.',
   'revocations:read': 'See receipts of revocations of others, and follow the feed of all of them.',
 } as const satisfies Readonly<Record<string, string>>;
@@ -149,6 +151,26 @@ export const PermissionSchema = Type.Object(
   { title: 'Permission', additionalProperties: false },
 );
 export const PermissionsSchema = pageOf(PermissionSchema, 'Permissions');
+
+export const DeadMailsSchema = pageOf(
+  Type.Object(
+    {
+      id: Type.String({ format: 'uuid' }),
+      kind: Type.String({ description: 'What it was about: `reset_password`, `new_device`, …' }),
+      attempts: Type.Integer(),
+      reason: nullable(Type.String({ description: 'Codes of the last failure' })),
+      created_at: Type.String({ format: 'date-time' }),
+      given_up_at: Type.String({ format: 'date-time' }),
+    },
+    { title: 'DeadMail', additionalProperties: false },
+  ),
+  'DeadMails',
+);
+
+export const MailQueuedSchema = Type.Object(
+  { status: Type.Literal('queued') },
+  { title: 'MailQueued', additionalProperties: false },
+);
 
 export const AdminSessionSchema = Type.Object(
   { ...sessionMembers, user_id: Id },

@@ -3,6 +3,7 @@
 import { auditEventsRoutes } from './administration/audit-events.route.ts';
 import { exportUserRoute } from './administration/export-user.route.ts';
 import { keysRoutes } from './administration/keys.route.ts';
+import { mailsRoutes } from './administration/mails.route.ts';
 import { rolesRoutes } from './administration/roles.route.ts';
 import { adminSessionsRoutes } from './administration/sessions.route.ts';
 import { statisticsRoute } from './administration/statistics.route.ts';
@@ -87,6 +88,7 @@ export type RouteCore = Pick<
   | 'keyAdministration'
   | 'statistics'
   | 'recovery'
+  | 'mailAdministration'
   | 'random'
 >;
 
@@ -156,6 +158,7 @@ export function createRoutes(deps: RouteDeps): readonly RouteDefinition[] {
     ...adminSessionsRoutes({ sessions: core.sessionAdministration, cursors: core.cursors }),
     ...auditEventsRoutes(core),
     ...keysRoutes(core.keyAdministration),
+    ...mailsRoutes({ mails: core.mailAdministration, cursors: core.cursors }),
     statisticsRoute(core.statistics),
     ...healthRoutes(deps.health),
     clusterStatusRoute(deps.cluster),

@@ -18,5 +18,6 @@ export {
 } from './import.ts';
 export type { RefusedLine } from './imports.sql.ts';
 export type { KeyAdministration } from './keys.ts';
+export type { MailAdministration } from './mails.ts';
 export { type AdminRefusal, commandLine, type NewUser, type Outcome, type Users } from './users.ts';
 export { type PlacedUser, placeOf } from './users-list.ts';

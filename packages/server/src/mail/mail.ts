@@ -19,7 +19,7 @@ export interface Mail {
   /** Mails that were given up, newest first: never to whom, nor what they say. */
   listDead(page: { readonly beforeId: string | null; readonly limit: number }): Promise<readonly DeadMail[]>;
   /** Tries a mail that was given up again; false when there is none of this id. */
-  retry(id: string): Promise<boolean>;
+  retry(id: string, on?: Queryable): Promise<boolean>;
   count(): Promise<{ readonly waiting: number; readonly dead: number }>;
   /** Deletes dead letters that nobody looked at for so long; bounded, on `on` where that is given. */
   sweep(on?: Queryable): Promise<number>;
@@ -51,8 +51,8 @@ export function createMail({ db, root, clock, random, describeDevice, onEnqueued
       onEnqueued();
     },
     listDead: ({ beforeId, limit }) => listDeadOutbox(db, beforeId, limit),
-    async retry(id) {
-      const revived = await updateOutboxRevived(db, id);
+    async retry(id, on = db) {
+      const revived = await updateOutboxRevived(on, id);
       if (revived) onEnqueued();
       return revived;
     },
