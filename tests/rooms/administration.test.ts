@@ -134,7 +134,7 @@ forEachStore('administration from within', (makeDatabase, kind) => {
         }
         assert.ok(await core.users.find(admin), 'the last administrator stays');
       }),
-      { numRuns: kind === 'embedded' ? 60 : 120 },
+      { numRuns: 150 },
     );
     for (const what of ['grant', 'create', 'make role', 'change role', 'delete role', 'disable', 'delete', 'rename']) {
       for (const outcome of ['done', 'refused'])
