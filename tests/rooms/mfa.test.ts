@@ -322,6 +322,24 @@ forEachStore('second factors', (makeDatabase) => {
       await after.stop();
     }));
 
+  test('MFA-09 apps that nobody uses are sealed anew, too, and open when the previous root secret is gone', () =>
+    withRooms(async (rooms, clock, db) => {
+      const used = [await enrol(rooms, clock), await enrol(rooms, clock)];
+      assert.equal(await rooms.core.mfa.reseal(), 0);
+      const next = 'another-root-secret-of-the-tests-1b2c3d4e5f';
+      const variables = { JWT_SECRET: next, JWT_SECRET_PREVIOUS: rootSecret };
+      const rotated = await openRooms(db, { rootSecret: next, clock, variables });
+      assert.deepEqual([await rotated.core.mfa.reseal(), await rotated.core.mfa.reseal()], [2, 0]);
+      await rotated.stop();
+      await db.execute('delete from signing_keys');
+      const after = await openRooms(db, { rootSecret: next, clock });
+      for (const { email, app } of used) {
+        const code = totp(app.code(clock.wallMs(), 1));
+        assert.equal(await verify(after, await firstStep(after, email), code), 'logged_in');
+      }
+      await after.stop();
+    }));
+
   test('SES-01 SES-07 a step-up begins one session in the place of one, however often at once', () =>
     withRooms(async (rooms, clock) => {
       const { app, owner } = await enrol(rooms, clock);

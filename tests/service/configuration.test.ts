@@ -87,7 +87,7 @@ const refused: readonly (readonly [variable: string, value: string])[] = [
   ['REDIS_URL', 'http://localhost:6379'],
   ['SESSION_STORE', 'memory'],
   ['WORKERS', 'many'],
-  ['SMTP_URL', 'smtp://localhost'],
+  ['SMTP_URL', 'http://localhost'],
 ];
 
 test('CFG-01 a weak, wrong or impossible value stops the start, with a line that names the variable and the mend', async () => {

@@ -66,7 +66,10 @@ export function singletonJobs(core: Core): readonly SingletonKind[] {
         (await core.mail.sweep(fenced)) + (await core.mailSecrets.sweep(fenced)) + (await deleteOldDevices(fenced)),
     }),
     'lockout-sweeper': async ({ fenced }) => ({ deleted: await core.lockout.sweep(fenced) }),
-    'mfa-sweeper': async ({ fenced }) => ({ deleted: await core.mfa.sweep(fenced) }),
+    'mfa-sweeper': async ({ fenced }) => ({
+      deleted: await core.mfa.sweep(fenced),
+      resealed: await core.mfa.reseal(fenced),
+    }),
     'node-sweeper': async ({ fenced }) => ({
       deleted: (await deleteDeadNodes(fenced)) + (await deleteDeadRegistrations(fenced, namesBatch)),
     }),

@@ -38,6 +38,8 @@ export interface RootSecret {
   seal(purpose: KeyPurpose, context: string, plain: Uint8Array): Buffer;
   /** `undefined` when no key of ours opens it. `current` is false when only the previous secret did. */
   open(purpose: KeyPurpose, context: string, sealed: Uint8Array): { plain: Buffer; current: boolean } | undefined;
+  /** Whether a previous secret still opens what it sealed. */
+  readonly hasPrevious: boolean;
 }
 
 const formatVersion = 1;
@@ -98,6 +100,7 @@ export function createRootSecret(options: {
       }
       return undefined;
     },
+    hasPrevious: options.previous !== undefined,
   };
 }
 

@@ -7,8 +7,8 @@ import type { Sessions } from '../sessions/index.ts';
 import { type Challenges, createChallenges } from './challenges.ts';
 import { createEnrolment, type Enrolment, type EnrolmentDeps } from './enrolment.ts';
 import { createFactors, type Factors } from './factors.ts';
-import { createSecondFactor, type Proof, type SecondFactor, wrongCodes } from './second-factor.ts';
-import { deleteExpiredTotp } from './totp.sql.ts';
+import { createSecondFactor, type Proof, type SecondFactor, sealContext, wrongCodes } from './second-factor.ts';
+import { deleteExpiredTotp, listSealedTotp, updateTotpSecret } from './totp.sql.ts';
 import type { WebauthnFactor } from './webauthn.ts';
 
 export interface Mfa {
@@ -19,6 +19,11 @@ export interface Mfa {
   readonly webauthn: WebauthnFactor | null;
   /** Removes a bounded number of challenges and unconfirmed apps that are out of time, on `on` where that is given. */
   sweep(on?: Queryable): Promise<number>;
+  /**
+   * While the root secret is being changed: seals a bounded number of apps anew, from where it ended before, so that also those
+   * that nobody uses open when the previous secret is gone. Answers how many were.
+   */
+  reseal(on?: Queryable): Promise<number>;
 }
 
 export interface MfaDeps extends Omit<EnrolmentDeps, 'factors'> {
@@ -31,6 +36,8 @@ export interface MfaDeps extends Omit<EnrolmentDeps, 'factors'> {
 }
 
 const sweepRowsMax = 1_000;
+const resealRowsMax = 5_000;
+const firstId = '00000000-0000-0000-0000-000000000000';
 /** The lockouts table has rows of this room, too. */
 export const counterKeepSeconds = wrongCodes.durationSeconds;
 
@@ -39,6 +46,7 @@ export function createMfa(deps: MfaDeps): Mfa {
   const factors = createFactors(deps);
   const challenges = createChallenges(deps);
   const lockout = createLockout({ db, hmacKey: root.key('lockout'), ...wrongCodes });
+  let resealedUpTo = firstId;
   return {
     factors,
     challenges,
@@ -47,6 +55,21 @@ export function createMfa(deps: MfaDeps): Mfa {
     webauthn,
     async sweep(on = db) {
       return (await challenges.sweep(on)) + (await deleteExpiredTotp(on, sweepRowsMax));
+    },
+    async reseal(on = db) {
+      if (!root.hasPrevious) return 0;
+      const rows = await listSealedTotp(on, resealedUpTo, resealRowsMax);
+      let resealed = 0;
+      for (const row of rows) {
+        const context = sealContext(row.user_id, row.id);
+        const opened = root.open('mfa-secrets', context, row.secret);
+        if (opened === undefined || opened.current) continue;
+        const sealed = root.seal('mfa-secrets', context, opened.plain);
+        if (await updateTotpSecret(on, row.id, row.secret, sealed)) resealed += 1;
+      }
+      // From the beginning again after the end: nodes that do not have the new secret yet go on sealing under the old one.
+      resealedUpTo = rows.length < resealRowsMax ? firstId : (rows.at(-1)?.id ?? firstId);
+      return resealed;
     },
   };
 }

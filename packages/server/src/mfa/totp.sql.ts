@@ -53,6 +53,17 @@ const updateSecret = statement<[string, Uint8Array, Uint8Array], { id: string }>
   'update totp_factors set secret = $3 where id = $1 and secret = $2 returning id',
 );
 
+const listSealed = statement<[string, number], SealedTotp>(
+  'totp_list_sealed',
+  'select id, user_id, secret from totp_factors where id > $1 order by id limit $2',
+);
+
+export interface SealedTotp {
+  readonly id: string;
+  readonly user_id: string;
+  readonly secret: Uint8Array;
+}
+
 const deleteConfirmed = statement<[string], { id: string }>(
   'totp_delete_confirmed',
   'delete from totp_factors where user_id = $1 and confirmed_at is not null returning id',
@@ -110,6 +121,10 @@ export async function updateTotpFailures(on: Queryable, id: string): Promise<voi
 export async function updateTotpSecret(on: Queryable, id: string, from: Uint8Array, to: Uint8Array): Promise<boolean> {
   return (await one(on, updateSecret, [id, from, to])) !== undefined;
 }
+
+/** In the order of their ids. */
+export const listSealedTotp = (on: Queryable, afterId: string, limit: number): Promise<readonly SealedTotp[]> =>
+  on.run(listSealed, [afterId, limit]);
 
 export async function deleteConfirmedTotp(on: Queryable, userId: string): Promise<boolean> {
   return (await one(on, deleteConfirmed, [userId])) !== undefined;
