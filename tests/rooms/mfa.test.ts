@@ -6,7 +6,7 @@ import type { Database } from '../../packages/server/src/platform/database/index
 import { createManualClock, type ManualClock } from '../../packages/server/src/platform/time/index.ts';
 import { forEachStore } from '../support/stores.ts';
 import { scan, type TotpApp } from '../support/totp-app.ts';
-import { openRooms, origin, password, type Rooms, type RoomsOptions, register } from './rooms.ts';
+import { login, openRooms, origin, password, type Rooms, type RoomsOptions, register } from './rooms.ts';
 
 const rootSecret = 'a-root-secret-of-the-tests-7f3a9c5e1d42';
 
@@ -43,6 +43,7 @@ async function verify({ core }: Rooms, token: string, proof: Proof): Promise<str
 
 const totp = (code: string): Proof => ({ kind: 'totp', code });
 const recovery = (code: string): Proof => ({ kind: 'recovery_code', code });
+const codeOf = (outcome: { readonly kind: string; readonly code?: string }): string => outcome.code ?? outcome.kind;
 const times = <T>(count: number, work: (at: number) => Promise<T>): Promise<T[]> =>
   Promise.all(Array.from({ length: count }, (_, at) => work(at)));
 
@@ -362,6 +363,22 @@ forEachStore('second factors', (makeDatabase) => {
       assert.deepEqual(await when(), before);
       assert.equal(await verify(rooms, token, totp(app.code(clock.wallMs()))), 'logged_in');
       assert.notDeepEqual(await when(), before);
+    }));
+
+  test('MFA-06 REV-02 a session that ended while its request was under way changes no factor', () =>
+    withRooms(async ({ core }, clock) => {
+      const { user, email, session_id: sessionId } = await register(core);
+      const thief = { userId: user.id, sessionId, acr: 'aal1', origin };
+      const begun = await core.mfa.enrolment.beginTotp(thief);
+      assert.ok(begun.kind === 'done');
+      const app = scan(begun.value.otpauth_uri);
+      const kept = await login(core, email);
+      const passwords = { current: password, next: 'a better staple altogether' };
+      const by = { userId: user.id, sessionId: kept.session_id, origin };
+      assert.equal((await core.profile.changePassword(by, passwords)).kind, 'done');
+      const confirmed = await core.mfa.enrolment.confirmTotp(thief, app.code(clock.wallMs()));
+      assert.equal(codeOf(confirmed), 'token_revoked');
+      assert.equal(codeOf(await core.mfa.enrolment.beginTotp(thief)), 'token_revoked');
     }));
 });
 

@@ -262,4 +262,18 @@ forEachStore('passkeys', (makeDatabase) => {
     assert.equal(await factor.has(db, stranger.user.id), true);
     await stop();
   });
+
+  test('REV-02 a session that ended while its request was under way adds no passkey', async () => {
+    const db = await makeDatabase();
+    const { core, stop } = await openRooms(db);
+    const tokens = await register(core);
+    const holder = holderOf(tokens);
+    const options = await core.passkeys.creationOptions(holder);
+    assert.ok(options.kind === 'done');
+    const response = newAuthenticator().create(options.value) as AttestationResponse;
+    assert.ok((await core.sessions.end(tokens.user.id, tokens.session_id, 'revoked', origin)) !== undefined);
+    assert.equal(codeOf(await core.passkeys.add(holder, response, undefined)), 'token_revoked');
+    assert.deepEqual(await core.passkeys.list(tokens.user.id), []);
+    await stop();
+  });
 });

@@ -39,10 +39,11 @@ export interface Factors {
     user: { readonly id: string; readonly mfa_enabled: boolean },
   ): Promise<readonly FactorMethod[]>;
   /**
-   * First in a transaction that changes factors: locks the user's row. `step_up`: the account has a second factor, and the
-   * session was begun without one, so it changes none.
+   * First in a transaction that changes factors: locks the user's row. `gone`: the account, or the session, that may have ended
+   * since its token was verified. `step_up`: the account has a second factor, and the session was begun without one, so it
+   * changes none.
    */
-  lock(tx: Queryable, owner: Pick<FactorOwner, 'userId' | 'acr'>): Promise<UserRow | 'gone' | 'step_up'>;
+  lock(tx: Queryable, owner: Pick<FactorOwner, 'userId' | 'sessionId' | 'acr'>): Promise<UserRow | 'gone' | 'step_up'>;
   /**
    * In the transaction that adds or removes a factor, on the user's locked row: writes `users.mfa_enabled`, and answers it.
    * Recovery codes go with the last factor.
@@ -90,9 +91,10 @@ export function createFactors(deps: {
       return methods;
     },
 
-    async lock(tx, { userId, acr }) {
+    async lock(tx, { userId, sessionId, acr }) {
       const user = await lockUser(tx, userId);
       if (user === undefined || user.status !== 'active') return 'gone';
+      if ((await sessions.ownerOf(tx, sessionId)) !== userId) return 'gone';
       return user.mfa_enabled && acr !== 'aal2' ? 'step_up' : user;
     },
 

@@ -54,7 +54,7 @@ export interface PasskeysDeps {
   readonly revocation: Revocation;
   readonly mail: Pick<Mail, 'enqueue'>;
   readonly ceremonies: Ceremonies;
-  readonly factors: Pick<Factors, 'settle'>;
+  readonly factors: Pick<Factors, 'lock' | 'settle'>;
 }
 
 const passkeysMax = 20;
@@ -76,11 +76,10 @@ export function createPasskeys(deps: PasskeysDeps): Passkeys {
   const { db, audit, sessions, revocation, mail, ceremonies, factors } = deps;
 
   /** The account as it is while its row is locked, or why this session may not change its factors. */
-  async function lockAccount(tx: Queryable, { userId, acr }: Holder): Promise<UserRow | PasskeyRefusal> {
-    await updateUserEpoch(tx, userId, { tokens: false, devices: false });
-    const user = await findUserById(tx, userId);
-    if (user === undefined || user.status !== 'active') return gone;
-    return user.mfa_enabled && acr !== 'aal2' ? tooWeak : user;
+  async function lockAccount(tx: Queryable, holder: Holder): Promise<UserRow | PasskeyRefusal> {
+    const user = await factors.lock(tx, holder);
+    if (user === 'gone') return gone;
+    return user === 'step_up' ? tooWeak : user;
   }
 
   async function note(
