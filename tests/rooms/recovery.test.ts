@@ -208,4 +208,39 @@ forEachStore('recovery', (makeDatabase) => {
     }
     await stop();
   });
+
+  test('REV-02 a session that ended while its request was under way asks for no other address', async () => {
+    const db = await makeDatabase();
+    const { core, stop } = await openRooms(db, { rootSecret });
+    const { user, session_id: sessionId } = await register(core);
+    assert.ok((await core.sessions.end(user.id, sessionId, 'revoked', origin)) !== undefined);
+    const by = { userId: user.id, sessionId, acr: 'aal1', origin };
+    const outcome = await core.recovery.changeEmail(by, 'other@example.org', password);
+    assert.equal(outcome.kind === 'refused' ? outcome.code : outcome.kind, 'token_revoked');
+    assert.equal((await one(db, countRows, []))?.rows, 0);
+    await stop();
+  });
+
+  test('EML-08 who registers an address again gets no account that an administrator has verified or given roles', async () => {
+    const db = await makeDatabase();
+    const { core, stop } = await openRooms(db, { rootSecret, variables: { EMAIL_VERIFICATION: 'required' } });
+    const stranger = { password: 'a stranger chose this one', firstName: null, lastName: null, origin };
+    const raisings = ['email_verified = true', "roles = '{user,admin}'", "status = status, roles = '{admin}'"];
+    for (const [at, raised] of raisings.entries()) {
+      const email = `second-${at}@example.org`;
+      await core.register({ ...stranger, email, password });
+      await core.register({ ...stranger, email });
+      const code = await codeIn(db, 'verify_email');
+      await db.execute(`update users set ${raised} where email = '${email}'`);
+      const outcome = await core.recovery.verifyEmail(code, origin);
+      assert.equal(outcome.kind === 'refused' ? outcome.code : outcome.kind, 'invalid_mail_token', raised);
+      await db.execute(`delete from mail_outbox`);
+      await core.register({ ...stranger, email });
+      assert.deepEqual(
+        (await db.run(findMails, [])).map(({ kind }) => kind),
+        ['already_registered'],
+      );
+    }
+    await stop();
+  });
 });

@@ -10,7 +10,7 @@ export { canonicalEmail } from './email.rule.ts';
 export { describeEmailProblem } from './email-problem.rule.ts';
 export { insertUsers, listTakenEmailKeys } from './import.sql.ts';
 export { updateProvenCredentials, updateUserEmail } from './proven-users.sql.ts';
-export { type ShownUser, toUser } from './user.rule.ts';
+export { mayBeRegisteredAgain, type ShownUser, toUser } from './user.rule.ts';
 export {
   countUsers,
   deleteUser,

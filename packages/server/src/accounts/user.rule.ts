@@ -30,3 +30,10 @@ export function toUser(row: ShownUser): User {
     last_login_at: row.last_login_at?.toISOString() ?? null,
   };
 }
+
+/**
+ * Whether another registration of its address may take the account's place, once the address is proven: nobody has proven it, and
+ * the account is no more than what every registration gives.
+ */
+export const mayBeRegisteredAgain = (row: Pick<ShownUser, 'email_verified' | 'roles'>): boolean =>
+  !row.email_verified && row.roles.every((role) => role === 'user');

@@ -1,6 +1,12 @@
 /** The registration use case: the rules, the hash, one transaction. The unique index decides who was first. */
 import type { TokenAnswer } from '@auth-service/protocol';
-import { canonicalEmail, describeEmailProblem, findUserByEmailKey, insertUser } from '../accounts/index.ts';
+import {
+  canonicalEmail,
+  describeEmailProblem,
+  findUserByEmailKey,
+  insertUser,
+  mayBeRegisteredAgain,
+} from '../accounts/index.ts';
 import type { Audit, Origin } from '../audit/index.ts';
 import type { Mail, MailSecrets } from '../mail/index.ts';
 import { checkPassword, type PasswordHasher } from '../passwords/index.ts';
@@ -95,7 +101,8 @@ export function createRegister(deps: RegisterDeps): Register {
 
   /**
    * The same statements whoever has the address, and one mail (or one to nobody). An address that nobody has proven is whose next
-   * mail is answered: what was registered with takes the place of what was there, with the proof and not before.
+   * mail is answered: what was registered with takes the place of what was there, with the proof and not before. An account that was
+   * given more than a registration gives is its owner's by a reset alone.
    */
   async function mailOwner(
     tx: Queryable,
@@ -104,16 +111,17 @@ export function createRegister(deps: RegisterDeps): Register {
   ): Promise<void> {
     const owner = await findUserByEmailKey(tx, key);
     const mayMail = (await deps.secrets.mayMail(tx, key)) && owner?.status === 'active';
+    const isOpen = owner !== undefined && mayBeRegisteredAgain(owner);
     const pending = isNew
       ? {}
       : { pending: { password_hash: passwordHash, first_name: firstName, last_name: lastName } };
     const issued = await deps.secrets.issue(tx, {
-      ...{ user: mayMail && owner?.email_verified === false ? owner : undefined, purpose: 'verify_email' },
+      ...{ user: mayMail && isOpen ? owner : undefined, purpose: 'verify_email' },
       ...{ email: owner?.email ?? email, emailKey: key, ...pending },
     });
     const to = owner?.email ?? email;
     if (!mayMail) await deps.mail.enqueue(tx, { kind: 'nothing', to, values: {}, origin });
-    else if (owner?.email_verified === true) {
+    else if (!isOpen) {
       await deps.mail.enqueue(tx, { kind: 'already_registered', to, values: {}, origin });
     } else {
       const { values, validSeconds } = issued;

@@ -6,6 +6,7 @@ import {
   findUserByEmailKey,
   findUserById,
   lockUser,
+  mayBeRegisteredAgain,
   type UserRow,
   updateEmailVerified,
   updateProvenCredentials,
@@ -255,6 +256,8 @@ export function createRecovery(deps: RecoveryDeps): Recovery {
         const token = await secrets.consume(tx, typed, 'verify_email', 'change_email');
         const user = token === undefined ? undefined : await lockedUserOf(tx, token);
         if (token === undefined || user === undefined) return undefined;
+        // Verified, or given more, since somebody registered it again.
+        if (token.pending !== null && !mayBeRegisteredAgain(user)) return undefined;
         const isChange = token.purpose === 'change_email';
         const over = await (isChange ? proveNewAddress : proveAccount)(tx, user, token, origin);
         const proven: Proven = { status: isChange ? 'email_changed' : 'verified', email: token.email };
@@ -287,7 +290,9 @@ export function createRecovery(deps: RecoveryDeps): Recovery {
       if (address.key === user.email_key) {
         return { kind: 'refused', code: 'conflict', detail: 'This is the address of the account.' };
       }
-      await db.transaction(async (tx) => {
+      const isDone = await db.transaction(async (tx) => {
+        // The session may have ended while the password was looked at, and a link would outlive it.
+        if ((await sessions.ownerOf(tx, sessionId)) !== userId) return false;
         const other = await findUserByEmailKey(tx, address.key);
         const mayMail = await secrets.mayMail(tx, address.key);
         const issued = await secrets.issue(tx, {
@@ -306,8 +311,9 @@ export function createRecovery(deps: RecoveryDeps): Recovery {
         await mail.enqueue(tx, { kind: 'email_change_requested', to: user.email, values, origin });
         const event = { type: 'user.email_change_requested', actor: userId, target: userId } as const;
         await audit.append(tx, origin, { ...event, outcome: 'success' });
+        return true;
       });
-      return accepted;
+      return isDone ? accepted : { kind: 'refused', code: 'token_revoked' };
     },
   };
 }
