@@ -1,12 +1,13 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { argon2idParameters, dummyHash, judgeImportedHash, needsRehash, parseEncodedHash } from './encoding.rule.ts';
+import { createPasswordHasher } from './password-hasher.ts';
 
 const salt = 'E/e/2AOhqM5W/KJTFQzLce';
 const digest = 'WFPIZKtDDTriqWwlmRFfHiOTeheAZWe';
 const keyed = (cost: number): string => `$bcrypt-sha256$v=2,t=2b,r=${cost}$${salt}$${digest}`;
 const plain = (cost: string, version = '2b'): string => `$${version}$${cost}$${salt}${digest}`;
-const argon2 = (parameters: string): string => `$argon2id$v=19$${parameters}$${'A'.repeat(22)}$${'B'.repeat(43)}`;
+const argon2 = (parameters: string): string => `$argon2id$v=19$${parameters}$${'A'.repeat(22)}$${'B'.repeat(42)}A`;
 const owasp = 'm=19456,t=2,p=1';
 const scrypt = (parameters: string): string => `$scrypt$${parameters}$${'A'.repeat(22)}$${'B'.repeat(43)}`;
 const pbkdf2 = (iterations: number, hash = 'sha256'): string =>
@@ -51,6 +52,10 @@ describe('encoded hashes', () => {
       scrypt('ln=14,r=0,p=1'),
       scrypt('ln=14,r=8,p=0'),
       scrypt('ln=31,r=8,p=1'),
+      scrypt('ln=16,r=1,p=1'),
+      argon2('m=019456,t=2,p=1'),
+      argon2(owasp).slice(0, -1),
+      `${argon2(owasp).slice(0, -1)}B`,
       scrypt('ln=19,r=8,p=1'),
       scrypt('ln=17,r=8,p=9'),
       scrypt('ln=14,r=8,p=17'),
@@ -73,6 +78,31 @@ describe('encoded hashes', () => {
     };
     for (const [verdict, hashes] of Object.entries(verdicts))
       for (const encoded of hashes) assert.equal(judgeImportedHash(encoded), verdict, encoded);
+  });
+
+  test('PWD-09 DOS-05 what an import takes is verified without an error, in seconds at the most', async () => {
+    const hasher = createPasswordHasher({ algorithm: 'bcrypt', bcryptCost: 4, workers: 1 });
+    const salt = 'A'.repeat(22);
+    const taken = [
+      ...[13, 14, 16, 22, 23, 43, 64, 86].map(
+        (length) => `$argon2id$v=19$m=4096,t=1,p=1$${'A'.repeat(length)}$${salt}`,
+      ),
+      ...[22, 25, 43, 86].map((length) => `$argon2i$v=19$m=4096,t=3,p=1$${salt}$${'A'.repeat(length)}`),
+      ...['m=04096,t=3,p=1', 'm=4096,t=03,p=1', 'm=4096,t=3,p=01'].map(
+        (costs) => `$argon2i$v=19$${costs}$${salt}$${salt}`,
+      ),
+      ...['ln=15,r=1,p=1', 'ln=16,r=1,p=1', 'ln=17,r=1,p=1'].map((costs) => `$scrypt$${costs}$${salt}$${salt}`),
+      `$2b$08$${salt.slice(1)}z${'z'.repeat(31)}`,
+    ].filter((encoded) => judgeImportedHash(encoded) === 'fine');
+    assert.ok(taken.length >= 8, taken.join());
+    for (const encoded of taken) {
+      const verified = await hasher.verify('x', encoded);
+      assert.ok(verified.kind === 'checked' && !verified.ok, encoded);
+    }
+    await hasher.stop();
+    // Of 96 octets SHA-1 makes five blocks, and each takes all the iterations.
+    assert.equal(judgeImportedHash(`$pbkdf2-sha1$i=4000000$${salt}$${'A'.repeat(128)}`), 'too_costly');
+    assert.equal(judgeImportedHash(`$pbkdf2-sha1$i=1200000$${salt}$${'A'.repeat(128)}`), 'fine');
   });
 
   test('a hash is renewed when its algorithm is not the configured one or its cost is lower', () => {

@@ -50,7 +50,8 @@ export type EncodedHash =
 
 const bcryptSha256 = /^\$bcrypt-sha256\$v=2,t=2b,r=([4-9]|[12]\d)\$([./A-Za-z0-9]{22})\$([./A-Za-z0-9]{31})$/;
 const plainBcrypt = /^\$2[aby]\$(0[4-9]|[123]\d)\$[./A-Za-z0-9]{53}$/;
-const argon2 = /^\$(argon2id?)\$v=19\$m=(\d{1,7}),t=(\d{1,3}),p=(\d{1,3})\$[A-Za-z0-9+/]{11,86}\$[A-Za-z0-9+/]{22,86}$/;
+const argon2 =
+  /^\$(argon2id?)\$v=19\$m=([1-9]\d{0,6}),t=([1-9]\d{0,2}),p=([1-9]\d{0,2})\$([A-Za-z0-9+/]{11,86})\$([A-Za-z0-9+/]{22,86})$/;
 /** Salts and digests of 8 to 96 octets, in base64 without padding; a salt that somebody typed may be of any length. */
 const scrypt =
   /^\$(scrypt|firebase-scrypt)\$ln=(\d{1,2}),r=(\d{1,3}),p=(\d{1,3})\$([A-Za-z0-9+/]{2,128})\$([A-Za-z0-9+/]{22,128})$/;
@@ -60,7 +61,7 @@ const pbkdf2 = /^\$pbkdf2-(sha1|sha256|sha512)\$i=(\d{1,9})\$([A-Za-z0-9+/]{2,12
 const bcryptCostMax = 16;
 const argon2Max = { memoryKib: 262_144, passes: 16, lanes: 16, workKib: 1_048_576 } as const;
 const scryptMax = { memoryKib: 262_144, lanes: 16, workKib: 1_048_576 } as const;
-const pbkdf2IterationsMax = 4_000_000;
+const pbkdf2Max = { iterations: 4_000_000, blocks: 6_000_000 } as const;
 /** Below these an import is refused: such hashes can be searched at leisure. */
 const importMin = { bcryptCost: 8, memoryKib: 4096, pbkdf2Iterations: 10_000 } as const;
 
@@ -90,8 +91,9 @@ function readFormat(encoded: string): EncodedHash | undefined {
   if (plain !== null) return { kind: 'bcrypt', cost: Number(plain[1]) };
   const phc = argon2.exec(encoded);
   if (phc !== null) {
-    const [memoryKib = 0, passes = 0, lanes = 0] = phc.slice(2).map(Number);
-    if (passes < 1 || lanes < 1 || memoryKib < 8 * lanes) return undefined;
+    const [memoryKib = 0, passes = 0, lanes = 0] = phc.slice(2, 5).map(Number);
+    // The library takes no other texts, and throws.
+    if (memoryKib < 8 * lanes || !phc.slice(5).every(isCanonicalBase64)) return undefined;
     return { kind: phc[1] === 'argon2i' ? 'argon2i' : 'argon2id', memoryKib, passes, lanes };
   }
   return readScrypt(encoded) ?? readPbkdf2(encoded);
@@ -103,7 +105,8 @@ function readScrypt(encoded: string): EncodedHash | undefined {
   const [, name, logN = '', blockSize = '', lanes = '', salt = '', digest = ''] = read;
   const kind = name === 'scrypt' ? 'scrypt' : 'firebase-scrypt';
   const costs = { logN: Number(logN), blockSize: Number(blockSize), lanes: Number(lanes) };
-  const isSound = costs.logN >= 1 && costs.blockSize >= 1 && costs.lanes >= 1;
+  // RFC 7914 section 6: N is less than 2^(128 * r / 8).
+  const isSound = costs.logN >= 1 && costs.lanes >= 1 && costs.logN < 16 * costs.blockSize;
   return isSound ? { kind, ...costs, salt, digest } : undefined;
 }
 
@@ -113,6 +116,16 @@ function readPbkdf2(encoded: string): EncodedHash | undefined {
   const [, hash, iterations, salt = '', digest = ''] = read;
   return { kind: 'pbkdf2', hash: hash as Pbkdf2Digest, iterations: Number(iterations), salt, digest };
 }
+
+/** Without padding and with its spare bits zero: exactly what an encoder writes. */
+const isCanonicalBase64 = (text: string): boolean =>
+  Buffer.from(text, 'base64').toString('base64').replaceAll('=', '') === text;
+
+const digestOctets: Readonly<Record<Pbkdf2Digest, number>> = { sha1: 20, sha256: 32, sha512: 64 };
+
+/** What is derived comes in blocks as long as the digest, and each block takes all the iterations. */
+const pbkdf2Blocks = (hash: Extract<EncodedHash, { readonly kind: 'pbkdf2' }>): number =>
+  hash.iterations * Math.ceil(Buffer.byteLength(hash.digest, 'base64') / digestOctets[hash.hash]);
 
 /** scrypt fills 128 octets for each block and each of its N steps. */
 const scryptMemoryKib = (hash: { readonly logN: number; readonly blockSize: number }): number =>
@@ -139,7 +152,7 @@ function isAffordable(hash: EncodedHash): boolean {
         scryptMemoryKib(hash) * hash.lanes <= scryptMax.workKib
       );
     case 'pbkdf2':
-      return hash.iterations <= pbkdf2IterationsMax;
+      return hash.iterations <= pbkdf2Max.iterations && pbkdf2Blocks(hash) <= pbkdf2Max.blocks;
   }
 }
 
