@@ -16,6 +16,7 @@ import {
   type Singletons,
 } from './cluster/index.ts';
 import type { Core } from './core.ts';
+import { deleteExpiredRemembered } from './idempotency/index.ts';
 import { deleteOldDevices } from './login/index.ts';
 import { need, type Parts } from './parts.ts';
 import { DatabaseUnavailable } from './platform/database/index.ts';
@@ -73,7 +74,10 @@ export function singletonJobs(core: Core): readonly SingletonKind[] {
     'node-sweeper': async ({ fenced }) => ({
       deleted: (await deleteDeadNodes(fenced)) + (await deleteDeadRegistrations(fenced, namesBatch)),
     }),
-    'api-key-sweeper': async ({ fenced }) => ({ deleted: await core.apiKeys.sweep(fenced) }),
+    // With the answers under idempotency keys: what is sealed in them is not kept longer than it is told again.
+    'api-key-sweeper': async ({ fenced }) => ({
+      deleted: (await core.apiKeys.sweep(fenced)) + (await deleteExpiredRemembered(fenced, namesBatch)),
+    }),
     'audit-retention': async ({ assertFence }) => ({
       deleted: await core.audit.retain(core.settings.auditRetentionDays, assertFence),
     }),

@@ -22,7 +22,8 @@ const find = statement<[string, string, string], Remembered>(
 
 const countOfActor = statement<[string, number], { remembered: number }>(
   'idempotency_count_of_actor',
-  'select count(*) as remembered from (select from idempotency_keys where actor = $1 limit $2) kept',
+  `select count(*) as remembered from (
+     select from idempotency_keys where actor = $1 and expires_at > clock_timestamp() limit $2) kept`,
 );
 
 const insert = statement<[string, string, string, Uint8Array, Uint8Array, number], never>(

@@ -7,4 +7,6 @@
  * - Answers are sealed under the root secret, for they may hold what is shown only once. A caller has at most 10,000 of them.
  * - Without the database: 503, and the same key goes on later.
  */
+
+export { deleteExpiredRemembered } from './idempotency.sql.ts';
 export { createOnce, type KeyedRequest, type Once } from './idempotency.ts';
