@@ -16,6 +16,7 @@ import {
   statement,
 } from '../../packages/server/src/platform/database/index.ts';
 import { systemClock } from '../../packages/server/src/platform/time/index.ts';
+import { singletonJobs } from '../../packages/server/src/singletons.ts';
 import { forEachStore } from '../support/stores.ts';
 import { openRooms, origin, register } from './rooms.ts';
 
@@ -185,6 +186,17 @@ forEachStore('administration from within', (makeDatabase, kind) => {
     await stop();
   });
 
+  test('AZ-10 accounts and the roles that they get are made and changed at once, and neither fails for the other', async () => {
+    const { core, stop } = await openRooms(await makeDatabase(), { rootSecret });
+    await core.access.create({ name: 'r', description: null, permissions: ['a:read'] }, operator);
+    const by = await actorOf(core, await newUser(core, ['admin']));
+    for (let round = 0; round < 20; round += 1) {
+      const changes = { permissions: [`a:p${round}`] };
+      await Promise.all([newUser(core, ['r'], by), newUser(core, ['r'], by), core.access.change('r', changes, by)]);
+    }
+    await stop();
+  });
+
   test('an answer is kept with what it tells of, sealed, for a day, and only so many of one caller', async () => {
     const db = await makeDatabase();
     const { core, stop } = await openRooms(db, { rootSecret });
@@ -216,6 +228,12 @@ forEachStore('administration from within', (makeDatabase, kind) => {
     const refused = await once(request('b'), 'me', make);
     assert.equal('kind' in refused && refused.code, 'rate_limited');
     assert.equal('kind' in (await once(request('b'), 'another', make)), false);
+    await db.execute(`update idempotency_keys set expires_at = clock_timestamp() - interval '1 second'`);
+    assert.equal('kind' in (await once(request('b'), 'me', make)), false, 'what has expired counts no more');
+    const sweeper = singletonJobs(core).find((job) => job.kind === 'api-key-sweeper');
+    const unfenced = { name: 'job', spec: {}, fence: 1, signal: new AbortController().signal };
+    for (let run = 0; run < 12; run += 1) await sweeper?.run({ ...unfenced, assertFence: async () => {}, fenced: db });
+    assert.equal((await db.run(keptRows, [])).length, 1, 'what has expired goes although nobody creates');
     await stop();
   });
 

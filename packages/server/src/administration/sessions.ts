@@ -1,6 +1,6 @@
 /** What an operator sees and ends of other people's sessions. */
 import type { Receipt } from '@auth-service/protocol';
-import { type Actor, holdsNow, refuseNotHeld } from '../access/index.ts';
+import { type Actor, holdsNow, lockAdministrators, refuseNotHeld } from '../access/index.ts';
 import { findUserById } from '../accounts/index.ts';
 import type { Audit } from '../audit/index.ts';
 import type { Database } from '../platform/database/index.ts';
@@ -35,6 +35,7 @@ export function createSessionAdministration(deps: {
 
     async end(sessionId, by) {
       const done = await db.transaction(async (tx) => {
+        await lockAdministrators(tx);
         const userId = await sessions.ownerOf(tx, sessionId);
         const user = userId === undefined ? undefined : await findUserById(tx, userId);
         if (user === undefined) return unknownSession;

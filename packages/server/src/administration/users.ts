@@ -148,6 +148,8 @@ export function createUsers(deps: UsersDeps): Users {
       return invalid('/email', `${user.email.slice(0, 254)}: ${describeEmailProblem(address.problem)}`);
     }
     const roles = [...new Set(['user', ...user.roles])].toSorted();
+    // Before the roles, as in every change of them: two that wait for each other both fail.
+    await lockAdministrators(tx);
     // Held, so that no role goes or grows between this and the commit.
     const known = await findRolesForGrant(tx, roles);
     const carried = [...permissionsOf(known), ...(roles.length > 1 ? ['roles:grant'] : [])];
