@@ -123,6 +123,36 @@ forEachStore('API keys', (makeDatabase) => {
     await stop();
   });
 
+  test('AZ-05 nobody ends a key, or changes or ends a service account, that may do what they may not', async () => {
+    const { core, stop } = await openRooms(await makeDatabase(), { rootSecret, name: 'a' });
+    const strong = await makeOwner(core, ['*:*']);
+    const weak = await makeOwner(core, ['api-keys:write', 'service-accounts:write', 'a:read']);
+    const caller = callerOf(weak.id, ['*:*']);
+    const made = await core.serviceAccounts.create(
+      { name: 'robot', description: null, permissions: ['a:*'] },
+      callerOf(strong.id, ['*:*']),
+    );
+    assert.ok(made.kind === 'done');
+    const { id } = made.value;
+    const own = await makeKey(core, strong.id, ['a:write']);
+    const robots = await makeKey(core, strong.id, ['a:write'], { serviceAccountId: id });
+    for (const refused of [
+      await core.apiKeys.revoke(own.id, caller),
+      await core.apiKeys.revoke(robots.id, caller),
+      await core.serviceAccounts.change(id, { status: 'disabled' }, caller),
+      await core.serviceAccounts.change(id, { permissions: [] }, caller),
+      await core.serviceAccounts.remove(id, caller),
+    ])
+      assert.equal(refused.kind === 'refused' && refused.code, 'insufficient_permissions');
+    for (const { text } of [own, robots]) assert.equal(await settled(core, text), 'a:write');
+    const held = await makeKey(core, strong.id, ['a:read'], { serviceAccountId: id });
+    assert.equal((await core.apiKeys.revoke(held.id, caller)).kind, 'done');
+    const robot = { ...callerOf(id, ['a:*']) };
+    const byKey = { ...robot, principal: { ...robot.principal, apiKeyId: robots.id } };
+    assert.equal((await core.apiKeys.revoke(own.id, byKey)).kind, 'done', 'a service account acts by what it holds');
+    await stop();
+  });
+
   test('AZ-04 what an owner loses its keys lose at once on every node, and what it gains beyond their scope they do not get', async () => {
     const { a, b, stop } = await twoNodes(await makeDatabase());
     const owner = await makeOwner(a.core, ['a:*', 'b:read']);

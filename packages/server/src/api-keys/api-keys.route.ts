@@ -71,12 +71,12 @@ export const apiKeyRoutes = (deps: {
     path: '/api/admin/api-keys/:id',
     summary: 'Revoke an API key',
     description:
-      'It is dead on every node when the answer says so. One that was revoked before is answered as an unknown one.',
+      'It is dead on every node when the answer says so. One that was revoked before is answered as an unknown one. Whoever does not own it must hold its whole scope.',
     access: { kind: 'bearer', permission: 'api-keys:write' },
     params: Type.Object({ id: Type.String({ pattern: uuid }) }),
     unknownFields: 'ignore',
     answers: { 200: { description: 'The receipt.', schema: ReceiptSchema } },
-    errors: ['not_found'],
+    errors: ['not_found', 'insufficient_permissions'],
     async handle(request) {
       const caller = { principal: request.auth, origin: originOf(request) };
       const revoked = await deps.apiKeys.revoke(request.params.id.toLowerCase(), caller);

@@ -94,6 +94,13 @@ export const listApiKeys = (
   page: { readonly beforeId: string | null; readonly ownerId: string | null; readonly limit: number },
 ): Promise<readonly ApiKeyRow[]> => on.run(list, [page.beforeId, page.ownerId, page.limit]);
 
+const lockLive = statement<[string], ApiKeyRow>(
+  'api_keys_find_for_update',
+  `select ${columns} from api_keys where id = $1 and revoked_at is null for update`,
+);
+
+export const findKeyForUpdate = (on: Queryable, id: string): Promise<ApiKeyRow | undefined> => one(on, lockLive, [id]);
+
 const revoke = statement<[string, string], ApiKeyRow>(
   'api_keys_update_revoked',
   `update api_keys set revoked_at = clock_timestamp(), revoked_reason = $2, xid = pg_current_xact_id()

@@ -13,6 +13,7 @@ import {
   countLiveKeys,
   deleteEndedKeys,
   findActiveOwner,
+  findKeyForUpdate,
   insertApiKey,
   listApiKeys,
   type OwnerRow,
@@ -43,6 +44,7 @@ export interface ApiKeys {
   create(key: NewApiKey, by: Caller): Promise<KeyOutcome<{ readonly row: ApiKeyRow; readonly secret: string }>>;
   /** Newest first. */
   list(page: { beforeId: string | null; ownerId: string | null; limit: number }): Promise<readonly ApiKeyRow[]>;
+  /** One's own, or one whose whole scope the caller holds. */
   revoke(id: string, by: Caller): Promise<KeyOutcome<Receipt>>;
   /**
    * In the caller's transaction: ends every key of the owner. The entries belong to that transaction's one `append`; who is
@@ -110,9 +112,7 @@ export function createApiKeys(deps: {
           return reauthenticationRequired(freshAuthenticationSeconds, 'aal2');
         }
         // Of the credential and of the account: neither may have lost it.
-        const holds = [maker.permissions, principal.claims.permissions].every((held) =>
-          coversAll(held, key.permissions),
-        );
+        const holds = holdsAll([maker.permissions, principal.claims.permissions], key.permissions);
         const event = { type: 'api_key.created', actor: principal.userId } as const;
         if (!holds) {
           const detail = { reason: 'insufficient_permissions', permissions: key.permissions };
@@ -151,20 +151,23 @@ export function createApiKeys(deps: {
     list: (page) => listApiKeys(db, page),
 
     async revoke(id, { principal, origin }) {
-      const pending = await db.transaction(async (tx) => {
-        const row = await updateKeyRevoked(tx, id, 'revoked');
-        if (row === undefined) return undefined;
-        await audit.append(tx, origin, {
-          type: 'api_key.revoked',
-          actor: principal.userId,
-          target: id,
-          outcome: 'success',
-          detail: { name: row.name, owner: row.owner_id },
-        });
-        return revocation.append(tx, [endOf(id, 'api_key_revoked', principal.userId)]);
+      const done = await db.transaction(async (tx) => {
+        const held = await heldBy(tx, principal);
+        const row = await findKeyForUpdate(tx, id);
+        if (row === undefined) return refusal('not_found');
+        const event = { type: 'api_key.revoked', actor: principal.userId, target: id } as const;
+        const detail = { name: row.name, owner: row.owner_id };
+        if (row.owner_id !== principal.userId && !holdsAll(held, row.permissions)) {
+          await audit.append(tx, origin, { ...event, outcome: 'denied', detail });
+          return refusal('insufficient_permissions', { detail: 'Nobody ends a key that may do what they may not.' });
+        }
+        await updateKeyRevoked(tx, id, 'revoked');
+        await audit.append(tx, origin, { ...event, outcome: 'success', detail });
+        const pending = await revocation.append(tx, [endOf(id, 'api_key_revoked', principal.userId)]);
+        return { kind: 'done', pending } as const;
       });
-      if (pending === undefined) return refusal('not_found');
-      return { kind: 'done', value: await revocation.settle(pending, principal.userId) };
+      if (done.kind === 'refused') return done;
+      return { kind: 'done', value: await revocation.settle(done.pending, principal.userId) };
     },
 
     async endAllOf(tx, ownerId, reason, actor) {
@@ -197,6 +200,17 @@ export function createApiKeys(deps: {
     },
   };
 }
+
+/** What who asks may do now: by the credential and by the account, of which neither may have lost it. */
+export async function heldBy(tx: Queryable, principal: Principal): Promise<readonly (readonly string[])[]> {
+  const owner =
+    (await findActiveOwner(tx, 'user', principal.userId)) ??
+    (principal.apiKeyId === null ? undefined : await findActiveOwner(tx, 'service_account', principal.userId));
+  return [owner?.permissions ?? [], principal.claims.permissions];
+}
+
+export const holdsAll = (each: readonly (readonly string[])[], wanted: readonly string[]): boolean =>
+  each.every((held) => coversAll(held, wanted));
 
 function problemOf({ permissions, expiresAt }: NewApiKey, nowMs: number): Refusal | undefined {
   const problem = permissionsProblem(permissions);

@@ -3,6 +3,7 @@
  *
  * - A key is 256 random bits under a name that may be shown; only its SHA-256 is stored, and it is told once.
  * - It may do of its scope what its owner holds now: never more than its maker held, and less as soon as the owner has less.
+ * - Nobody ends a key of somebody else, or changes or ends a service account, that may do what they may not.
  * - Every node holds all of them in memory, read with the beat by the cursor of the ledger: nothing is asked of the store to
  *   verify one, a new one is known everywhere when its answer arrives, and a node that cannot prove that it knows every end
  *   answers 503 for keys as for tokens.

@@ -74,14 +74,14 @@ export const serviceAccountRoutes = (deps: {
     path: '/api/admin/service-accounts/:id',
     summary: 'Change a service account',
     description:
-      'Other permissions hold for its keys at once. To disable it ends its keys for good; once it is active again it gets new ones.',
+      'The caller must hold what it carries, before and after. Other permissions hold for its keys at once. To disable it ends its keys for good; once it is active again it gets new ones.',
     access: write,
     params,
     body: ChangeServiceAccountBodySchema,
     unknownFields: 'refuse',
     bodyExample: { status: 'disabled' },
     answers: { 200: { description: 'The service account.', schema: ServiceAccountAnswerSchema } },
-    errors: ['not_found'],
+    errors: ['not_found', 'insufficient_permissions'],
     async handle(request) {
       const caller = { principal: request.auth, origin: originOf(request) };
       const changed = await deps.serviceAccounts.change(request.params.id.toLowerCase(), request.body, caller);
@@ -94,12 +94,12 @@ export const serviceAccountRoutes = (deps: {
     method: 'DELETE',
     path: '/api/admin/service-accounts/:id',
     summary: 'Delete a service account',
-    description: 'Its keys are dead on every node when the answer says so.',
+    description: 'By who holds what it carries. Its keys are dead on every node when the answer says so.',
     access: { kind: 'bearer', permission: 'service-accounts:write' },
     params,
     unknownFields: 'ignore',
     answers: { 200: { description: 'The receipt.', schema: ReceiptSchema } },
-    errors: ['not_found'],
+    errors: ['not_found', 'insufficient_permissions'],
     async handle(request) {
       const caller = { principal: request.auth, origin: originOf(request) };
       const removed = await deps.serviceAccounts.remove(request.params.id.toLowerCase(), caller);

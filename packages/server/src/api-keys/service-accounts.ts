@@ -1,5 +1,5 @@
 /** Use cases of service accounts; see `index.ts` for what they guarantee. */
-import { coversAll, type Receipt } from '@auth-service/protocol';
+import type { Receipt } from '@auth-service/protocol';
 import type { Audit } from '../audit/index.ts';
 import type { Database } from '../platform/database/index.ts';
 import { refusal } from '../platform/http/index.ts';
@@ -7,7 +7,7 @@ import type { Random } from '../platform/random/index.ts';
 import type { Clock } from '../platform/time/index.ts';
 import type { Revocation } from '../revocation/index.ts';
 import { findActiveOwner } from './api-keys.sql.ts';
-import { type Caller, type KeyOutcome, permissionsProblem } from './api-keys.ts';
+import { type Caller, heldBy, holdsAll, type KeyOutcome, permissionsProblem } from './api-keys.ts';
 import {
   countServiceAccounts,
   deleteServiceAccount,
@@ -31,14 +31,14 @@ export interface ServiceAccounts {
   ): Promise<KeyOutcome<ServiceAccountRow>>;
   /** Newest first. */
   list(page: { beforeId: string | null; limit: number }): Promise<readonly ServiceAccountRow[]>;
-  /** Other permissions hold for its keys at once; `disabled` ends them for good. */
+  /** By who holds all that it carries, before and after. Other permissions hold for its keys at once; `disabled` ends them for good. */
   change(id: string, change: ServiceAccountChange, by: Caller): Promise<KeyOutcome<ServiceAccountRow>>;
   /** Its keys are dead with it. */
   remove(id: string, by: Caller): Promise<KeyOutcome<Receipt>>;
 }
 
 const accountsMax = 10_000;
-const notHeld = { detail: 'Nobody grants what they do not hold.' };
+const notHeld = { detail: 'Nobody grants, changes or takes away what they do not hold.' };
 
 export function createServiceAccounts(deps: {
   readonly db: Database;
@@ -92,9 +92,9 @@ export function createServiceAccounts(deps: {
           permissions: [...new Set(change.permissions ?? now.permissions)].toSorted(),
           status: change.status ?? now.status,
         };
-        const more = to.permissions.filter((permission) => !coversAll(now.permissions, [permission]));
-        if (maker === undefined || !holdsAll([maker.permissions, principal.claims.permissions], more)) {
-          await audit.append(tx, origin, { ...event, outcome: 'denied', detail: { permissions: more } });
+        const carried = [...new Set([...now.permissions, ...to.permissions])].toSorted();
+        if (maker === undefined || !holdsAll([maker.permissions, principal.claims.permissions], carried)) {
+          await audit.append(tx, origin, { ...event, outcome: 'denied', detail: { permissions: carried } });
           return refusal('insufficient_permissions', notHeld);
         }
         const row = await updateServiceAccount(tx, id, to);
@@ -117,27 +117,25 @@ export function createServiceAccounts(deps: {
     },
 
     async remove(id, { principal, origin }) {
-      const pending = await db.transaction(async (tx) => {
+      const done = await db.transaction(async (tx) => {
+        const held = await heldBy(tx, principal);
         const now = await findServiceAccountForUpdate(tx, id);
-        if (now === undefined || !(await deleteServiceAccount(tx, id))) return undefined;
-        const detail = { name: now.name };
-        const event = {
-          type: 'service_account.deleted',
-          actor: principal.userId,
-          target: id,
-          outcome: 'success',
-        } as const;
-        await audit.append(tx, origin, { ...event, detail });
+        if (now === undefined) return refusal('not_found');
+        const event = { type: 'service_account.deleted', actor: principal.userId, target: id } as const;
+        if (!holdsAll(held, now.permissions)) {
+          await audit.append(tx, origin, { ...event, outcome: 'denied', detail: { permissions: now.permissions } });
+          return refusal('insufficient_permissions', notHeld);
+        }
+        await deleteServiceAccount(tx, id);
+        await audit.append(tx, origin, { ...event, outcome: 'success', detail: { name: now.name } });
         const minEpoch = now.epoch + 1;
-        return revocation.append(tx, [
+        const pending = await revocation.append(tx, [
           { kind: 'user', subject: id, minEpoch, reason: 'deleted', actor: principal.userId },
         ]);
+        return { kind: 'done', pending } as const;
       });
-      if (pending === undefined) return refusal('not_found');
-      return { kind: 'done', value: await revocation.settle(pending, principal.userId) };
+      if (done.kind === 'refused') return done;
+      return { kind: 'done', value: await revocation.settle(done.pending, principal.userId) };
     },
   };
 }
-
-const holdsAll = (each: readonly (readonly string[])[], wanted: readonly string[]): boolean =>
-  each.every((held) => coversAll(held, wanted));
