@@ -126,6 +126,16 @@ forEachStore('importing accounts', (makeDatabase) => {
     await stop();
   });
 
+  test('PWD-09 of four logins at once that renew an imported hash all are let in', async () => {
+    const db = await makeDatabase();
+    const { core, stop } = await openRooms(db);
+    const { email } = await register(core);
+    await db.execute(`update users set password_hash = '${bcrypt8}' where email = '${email}'`);
+    const attempts = Array.from({ length: 4 }, () => login(core, email));
+    assert.equal(new Set((await Promise.all(attempts)).map((tokens) => tokens.session_id)).size, 4);
+    await stop();
+  });
+
   test('an import that broke off goes on where it stood; one that ran through does nothing again', async () => {
     const db = await makeDatabase();
     const { core, stop } = await openRooms(db);

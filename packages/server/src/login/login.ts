@@ -103,8 +103,8 @@ export function createLogin(deps: LoginDeps): Login {
       amr: ['pwd'],
       acr: 'aal1',
       origin: command.origin,
-      // Given another password while the hash was checked.
-      stillHolds: (now) => now.password_hash === hash,
+      // Given another password while the hash was checked: that ends device tokens, and a better hash of the same does not.
+      stillHolds: (now) => now.password_hash === hash || now.device_epoch === user.device_epoch,
     });
     switch (done.kind) {
       case 'completed':

@@ -65,7 +65,8 @@ export function createReauthenticate(deps: ReauthenticateDeps): Reauthenticate {
       amr,
       acr: 'aal1',
       origin,
-      stillHolds: (now) => now.password_hash === user.password_hash,
+      // A login may have hashed the same password anew; another one would have ended device tokens.
+      stillHolds: (now) => now.password_hash === user.password_hash || now.device_epoch === user.device_epoch,
       ends: { session: sessionId },
     });
     if (done.kind !== 'second_factor_needed') return outcomeOf(done);
