@@ -186,6 +186,31 @@ forEachStore('administration from within', (makeDatabase, kind) => {
     await stop();
   });
 
+  test('SES-07 AZ-08 a right over others is no way around the step-up of the own account, for a session or a key', async () => {
+    const { core, stop } = await openRooms(await makeDatabase(), { rootSecret });
+    const id = await newUser(core, ['admin']);
+    await newUser(core, ['admin']);
+    await core.db.execute(`update users set mfa_enabled = true where id = '${id}'`);
+    const now = Math.floor(Date.now() / 1_000);
+    const by = await actorOf(core, id);
+    const other = await newUser(core);
+    const authentications = [
+      [null, 'insufficient_permissions'],
+      [{ time: now, acr: 'aal1' }, 'reauthentication_required'],
+      [{ time: now - 660, acr: 'aal2' }, 'reauthentication_required'],
+    ] as const;
+    for (const [authentication, code] of authentications) {
+      const weak = { ...by, authentication };
+      for (const outcome of [await core.users.resetMfa(id, weak), await core.users.remove(id, weak)])
+        assert.equal(outcome.kind === 'refused' && outcome.code, code);
+      assert.equal((await core.users.resetMfa(other, weak)).kind, 'done', 'others wait for no step-up of mine');
+    }
+    const strong = { ...by, authentication: { time: now, acr: 'aal2' } } as const;
+    assert.equal((await core.users.resetMfa(id, strong)).kind, 'done');
+    assert.equal((await core.users.remove(id, strong)).kind, 'done');
+    await stop();
+  });
+
   test('AZ-10 accounts and the roles that they get are made and changed at once, and neither fails for the other', async () => {
     const { core, stop } = await openRooms(await makeDatabase(), { rootSecret });
     await core.access.create({ name: 'r', description: null, permissions: ['a:read'] }, operator);

@@ -86,6 +86,11 @@ onEachStore(
         assertProblem(await service().api.post(path, {}, { token: secret }), 403, 'insufficient_permissions');
       }
       assertProblem(await service().api.delete('/api/auth/me', { token: secret }), 403, 'insufficient_permissions');
+      const { id } = bodyOf(await me(service(), token))['user'] as Body;
+      const own = `/api/admin/users/${String(id)}`;
+      const reset = await service().api.post(`${own}/reset-mfa`, {}, { token: secret });
+      assertProblem(reset, 403, 'insufficient_permissions');
+      assertProblem(await service().api.delete(own, { token: secret }), 403, 'insufficient_permissions');
       const another = { name: 'child', permissions: ['a:read'] };
       assertProblem(
         await service().api.post('/api/admin/api-keys', another, { token: secret }),

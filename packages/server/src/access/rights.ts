@@ -17,6 +17,8 @@ export interface Actor {
   readonly holds?: readonly string[];
   /** The account or service account whose credential it is: it must be active, and hold the rights itself as well. */
   readonly userId?: string;
+  /** How who acts was authenticated: asked where they act on their own account. `null`: by an API key, as nobody. */
+  readonly authentication?: { readonly time: number; readonly acr: 'aal1' | 'aal2' } | null;
 }
 
 /** Takes the lock, and tells whether `by` holds all of `carried` now. */

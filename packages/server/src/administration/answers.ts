@@ -5,7 +5,7 @@ import type { Actor, Precondition, RoleRow } from '../access/index.ts';
 import { type ShownUser, toUser, type UserRow } from '../accounts/index.ts';
 import type { Cursors } from '../keys/index.ts';
 import { type Refusal, type RequestContext, type RouteAnswer, refusal } from '../platform/http/index.ts';
-import { originOf, type Principal } from '../sessions/index.ts';
+import { freshAuthenticationSeconds, originOf, type Principal, reauthenticationRequired } from '../sessions/index.ts';
 import type { AdminRefusal } from './users.ts';
 
 export const uuidPattern = '^[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}$';
@@ -14,11 +14,14 @@ export const actorOf = (request: RequestContext & { readonly auth: Principal }):
   actor: request.auth.userId,
   userId: request.auth.userId,
   holds: request.auth.claims.permissions,
+  authentication:
+    request.auth.apiKeyId === null ? { time: request.auth.claims.auth_time, acr: request.auth.claims.acr } : null,
   origin: originOf(request),
 });
 
 /** A 422 names the member that is wrong. */
 export function refusalOf({ code, detail, pointer }: AdminRefusal): Refusal {
+  if (code === 'reauthentication_required') return reauthenticationRequired(freshAuthenticationSeconds, 'aal2');
   if (code !== 'validation_failed') return refusal(code, { detail });
   return refusal(code, { detail, errors: [{ pointer: pointer ?? '', code: 'invalid', detail }] });
 }

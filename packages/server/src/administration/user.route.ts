@@ -69,7 +69,7 @@ export const userRoutes = (users: Users) => [
     summary: 'Delete an account: its sessions and tokens end with it',
     access: { kind: 'bearer', permission: 'users:delete' },
     answers: { 200: { description: 'The receipt.', schema: ReceiptWithSessionsSchema } },
-    errors: ['insufficient_permissions', 'precondition_failed', 'conflict'],
+    errors: ['insufficient_permissions', 'reauthentication_required', 'precondition_failed', 'conflict'],
     handle: async (request: Asked) =>
       answerReceipt(await users.remove(request.params.id, actorOf(request), asRead(request))),
   }),
@@ -120,10 +120,11 @@ export const userRoutes = (users: Users) => [
     method: 'POST',
     path: '/api/admin/users/:id/reset-mfa',
     summary: 'Take every second factor of an account away',
-    description: 'For who has lost them all. Its sessions and tokens end, and its owner is told by mail.',
+    description:
+      'For who has lost them all. Its sessions and tokens end, and its owner is told by mail. For the own account, as `DELETE`, it wants a fresh authentication, of `aal2` where there is a second factor.',
     access: { kind: 'bearer', permission: 'mfa:reset' },
     answers: { 200: { description: 'The receipt.', schema: ReceiptWithSessionsSchema } },
-    errors: ['insufficient_permissions', 'precondition_failed'],
+    errors: ['insufficient_permissions', 'reauthentication_required', 'precondition_failed'],
     handle: async (request: Asked) =>
       answerReceipt(await users.resetMfa(request.params.id, actorOf(request), asRead(request))),
   }),

@@ -41,14 +41,20 @@ import type { Database, Queryable } from '../platform/database/index.ts';
 import type { Random } from '../platform/random/index.ts';
 import type { Clock } from '../platform/time/index.ts';
 import type { Pending, Revocation } from '../revocation/index.ts';
-import type { EndedSession, EndReason, Sessions } from '../sessions/index.ts';
+import {
+  type EndedSession,
+  type EndReason,
+  freshAuthenticationSeconds,
+  isFreshlyAuthenticated,
+  type Sessions,
+} from '../sessions/index.ts';
 import { listUsers, type PlacedUser, type UsersPlace, type UsersQuery } from './users-list.ts';
 
 export const commandLine: Actor = { actor: 'cli', origin: noOrigin };
 
 export interface AdminRefusal {
   readonly kind: 'refused';
-  readonly code: AccessRefusal['code'] | 'email_taken' | 'overloaded';
+  readonly code: AccessRefusal['code'] | 'email_taken' | 'overloaded' | 'reauthentication_required';
   readonly detail: string;
   /** The member of the body that is wrong, on `validation_failed`. */
   readonly pointer?: string;
@@ -98,7 +104,10 @@ export interface Users {
   /** Forgets the failed attempts of the account, and with them its lock. */
   unlock(idOrEmail: string, by: Actor): Promise<Outcome<UserRow>>;
   revokeSessions(idOrEmail: string, by: Actor): Promise<Outcome<ReceiptOfAll>>;
-  /** Takes every second factor away, tells the owner, and ends what lives: none of it was begun by a password alone. */
+  /**
+   * Takes every second factor away, tells the owner, and ends what lives: none of it was begun by a password alone. One's own
+   * only with a fresh authentication, of `aal2`; as `remove`.
+   */
   resetMfa(idOrEmail: string, by: Actor, as?: Precondition<UserRow>): Promise<Outcome<ReceiptOfAll>>;
   remove(idOrEmail: string, by: Actor, as?: Precondition<UserRow>): Promise<Outcome<ReceiptOfAll>>;
 }
@@ -132,6 +141,23 @@ const invalid = (pointer: string, detail: string): AdminRefusal => ({
   detail,
   pointer,
 });
+
+/** A right over others is no way around one's own step-up. */
+function ownAccountProblem({ authentication }: Actor, user: UserRow, now: number): AdminRefusal | null {
+  if (authentication === undefined) return null;
+  if (authentication === null) {
+    return {
+      kind: 'refused',
+      code: 'insufficient_permissions',
+      detail: 'An API key does this to other accounts only.',
+    };
+  }
+  const { time, acr } = authentication;
+  const isFresh = isFreshlyAuthenticated({ auth_time: time }, freshAuthenticationSeconds, now);
+  if (isFresh && (acr === 'aal2' || !user.mfa_enabled)) return null;
+  const detail = 'Authenticate again to do this to your own account.';
+  return { kind: 'refused', code: 'reauthentication_required', detail };
+}
 
 export function createUsers(deps: UsersDeps): Users {
   const { db, audit, sessions, revocation } = deps;
@@ -206,7 +232,12 @@ export function createUsers(deps: UsersDeps): Users {
   async function act<T>(
     idOrEmail: string,
     by: Actor,
-    what: { readonly type: string; readonly as?: Precondition<UserRow> | undefined },
+    what: {
+      readonly type: string;
+      readonly as?: Precondition<UserRow> | undefined;
+      /** Of one's own account `/api/auth` does it with a fresh authentication only, and so does this. */
+      readonly isSensitive?: boolean;
+    },
     work: (tx: Queryable, user: UserRow) => Promise<Outcome<T>>,
   ): Promise<Outcome<T>> {
     const found = await find(idOrEmail);
@@ -217,6 +248,10 @@ export function createUsers(deps: UsersDeps): Users {
       if (user === undefined) return unknownUser;
       if (!(await holdsNow(tx, by, user.permissions))) {
         return refuseNotHeld(tx, audit, by, { type: what.type, target: user.id });
+      }
+      if (what.isSensitive === true && by.userId === user.id) {
+        const refused = ownAccountProblem(by, user, deps.clock.wallMs() / 1_000);
+        if (refused !== null) return refused;
       }
       if (what.as?.(user) === false) return changedSince;
       return work(tx, user);
@@ -335,7 +370,7 @@ export function createUsers(deps: UsersDeps): Users {
     },
 
     async resetMfa(idOrEmail, by, as) {
-      const outcome = await act(idOrEmail, by, { type: 'mfa.reset', as }, async (tx, user) => {
+      const outcome = await act(idOrEmail, by, { type: 'mfa.reset', as, isSensitive: true }, async (tx, user) => {
         const removed = await deps.factors.removeAll(tx, user.id);
         if (removed === 0) return ending(user, { ended: [], pending: await revocation.mark(tx) });
         const epoch = await updateUserEpoch(tx, user.id, { tokens: true, devices: true });
@@ -350,7 +385,7 @@ export function createUsers(deps: UsersDeps): Users {
     },
 
     async remove(idOrEmail, by, as) {
-      const outcome = await act(idOrEmail, by, { type: 'user.deleted', as }, async (tx, user) => {
+      const outcome = await act(idOrEmail, by, { type: 'user.deleted', as, isSensitive: true }, async (tx, user) => {
         if (await isLastAdministrator(tx, user)) return lastAdministrator;
         const epoch = await updateUserEpoch(tx, user.id, { tokens: true, devices: true });
         if (epoch === undefined) return unknownUser;
