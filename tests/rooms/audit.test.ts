@@ -1,5 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { createAudit } from '../../packages/server/src/audit/index.ts';
+import type { Database } from '../../packages/server/src/platform/database/index.ts';
+import { systemRandom } from '../../packages/server/src/platform/random/index.ts';
+import { systemClock } from '../../packages/server/src/platform/time/index.ts';
 import { forEachStore } from '../support/stores.ts';
 import { openRooms, origin, register } from './rooms.ts';
 
@@ -30,6 +34,30 @@ forEachStore('the audit log', (makeDatabase) => {
       }),
     );
     assert.deepEqual(await core.audit.verify(), { valid: true, checked: 60, first_invalid: null });
+    await stop();
+  });
+
+  test('LOG-04 DOS-06 however many verify the log at once, it is walked twice at the most, and after who asked last', async () => {
+    const db = await makeDatabase();
+    const { core, stop } = await openRooms(db);
+    let walks = 0;
+    const counted: Pick<Database, 'run' | 'transaction'> = {
+      run(what, params) {
+        walks += what.name === 'audit_list_sealed' ? 1 : 0;
+        return db.run(what, params);
+      },
+      transaction: (work) => db.transaction(work),
+    };
+    const audit = createAudit({ db: counted as Database, clock: systemClock, random: systemRandom, root: core.root });
+    await audit.append(db, origin, event);
+    const first = audit.verify();
+    await new Promise((resolve) => setImmediate(resolve));
+    await audit.append(db, origin, event);
+    const others = await Promise.all(Array.from({ length: 20 }, () => audit.verify()));
+    assert.equal((await first).valid, true);
+    for (const { valid, checked } of others) assert.deepEqual([valid, checked], [true, 2]);
+    assert.equal(walks, 2);
+    assert.equal((await audit.verify()).checked, 2);
     await stop();
   });
 

@@ -104,6 +104,33 @@ onEachStore(
       );
     });
 
+    test('LOG-02 what a key did is in the audit log with the key, what was refused to it as well', async () => {
+      const token = await asAdmin(service());
+      const key = await makeKey(service(), token, { permissions: ['roles:write', 'a:read'] });
+      const role = { name: `by-key-${key.id}`, permissions: ['a:read'] };
+      const made = await service().api.post('/api/admin/roles', role, { token: key.secret });
+      assert.equal(made.status, 201, made.text);
+      const more = { ...role, name: `more-${key.id}`, permissions: ['b:read'] };
+      assertProblem(
+        await service().api.post('/api/admin/roles', more, { token: key.secret }),
+        403,
+        'insufficient_permissions',
+      );
+      const log = await service().api.get('/api/admin/audit-events/export?type=role.created', { token });
+      const events = log.text
+        .trim()
+        .split('\n')
+        .map((line) => JSON.parse(line) as { target: string; outcome: string; detail: Body })
+        .filter(({ target }) => target === role.name || target === more.name);
+      assert.deepEqual(
+        events.map(({ outcome, detail }) => [outcome, detail['api_key']]),
+        [
+          ['success', key.id],
+          ['denied', key.id],
+        ],
+      );
+    });
+
     test('validate-token answers for a key: whose it is, what it may do, and nothing of a session', async () => {
       const token = await asAdmin(service());
       const { user } = tokensOf(await login(service(), admin));

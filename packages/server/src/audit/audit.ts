@@ -156,8 +156,22 @@ export function createAudit(deps: {
       user_agent: origin.userAgent,
       outcome: event.outcome,
       request_id: origin.requestId,
-      detail: event.detail ?? {},
+      detail: detailOf(origin, event),
     });
+  }
+
+  let walking: Promise<unknown> = Promise.resolve();
+  let nextWalk: Promise<Verification> | undefined;
+
+  /** One walk at a time; who asks meanwhile shares the one after it, which sees all that was there when they asked. */
+  function walkOnce(): Promise<Verification> {
+    nextWalk ??= walking.then(() => {
+      nextWalk = undefined;
+      const walk = seal().then(() => verifyChain(db, anchors, { kept: [] }));
+      walking = walk.catch(() => undefined);
+      return walk;
+    });
+    return nextWalk;
   }
 
   async function seal(): Promise<number> {
@@ -185,12 +199,13 @@ export function createAudit(deps: {
         user_agent: origin.userAgent,
         outcome: event.outcome,
         request_id: origin.requestId,
-        detail: event.detail ?? {},
+        detail: detailOf(origin, event),
       }));
       await appendEvents(on, rows);
     },
     seal,
     async verify(onProgress, kept = []) {
+      if (onProgress === undefined && kept.length === 0) return walkOnce();
       await seal();
       return verifyChain(db, anchors, { kept, ...(onProgress === undefined ? {} : { onProgress }) });
     },
@@ -225,5 +240,9 @@ export function createAudit(deps: {
     },
   };
 }
+
+/** The actor is the owner of a key; which key it was stands here. */
+const detailOf = ({ apiKeyId }: Origin, { detail = {} }: AuditEvent): AuditRow['detail'] =>
+  apiKeyId === undefined ? detail : { ...detail, api_key: apiKeyId };
 
 const isSealed = (row: FoundRow): row is ListedAuditRow => row.seq !== null;
