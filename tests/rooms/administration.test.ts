@@ -94,6 +94,16 @@ async function carryOut(core: Core, by: Actor, people: readonly string[], what: 
 }
 
 forEachStore('administration from within', (makeDatabase, kind) => {
+  test('AZ-06 nodes that start at once on an empty store make one first administrator, and all of them start', async () => {
+    const db = await makeDatabase();
+    const nodes = await Promise.all(Array.from({ length: 4 }, () => openRooms(db, { rootSecret })));
+    const email = 'first@example.org';
+    const made = await Promise.all(nodes.map(({ core }) => core.users.bootstrap(email, 'a long enough passphrase')));
+    assert.deepEqual(made.map((one) => one?.kind ?? null).toSorted(), ['done', null, null, null]);
+    assert.equal((await nodes[0]?.core.users.find(email))?.roles.includes('admin'), true);
+    for (const node of nodes) await node.stop();
+  });
+
   test('AZ-05 over random role graphs nobody gains or loses by an actor what the actor does not hold', async () => {
     const { core, stop } = await openRooms(await makeDatabase(), { rootSecret });
     const graph = fc.record({

@@ -247,7 +247,8 @@ async function wire(parts: Parts): Promise<Core> {
   if (bootstrapAdmin !== undefined) {
     const made = await core.users.bootstrap(bootstrapAdmin.email, bootstrapAdmin.password.reveal());
     if (made?.kind === 'done') log.info({ user_id: made.value.id }, 'created the first administrator');
-    if (made?.kind === 'refused') throw new Error(`BOOTSTRAP_ADMIN_EMAIL or its password: ${made.detail}`);
+    if (made?.kind === 'refused')
+      throw new Error(`BOOTSTRAP_ADMIN_EMAIL and BOOTSTRAP_ADMIN_PASSWORD make no administrator. ${made.detail}`);
   }
   return core;
 }
