@@ -69,6 +69,7 @@ const children = [
   'discovery',
   'singletons',
   'sealer',
+  'audit-watch',
   'last-seen',
   'mail',
   'worker-hints',
