@@ -221,6 +221,7 @@ export const metricsTable = {
       'revocations',
       'singletons',
       'sealer',
+      'audit-watch',
       'last-seen',
       'mail',
       'worker-hints',
