@@ -21,10 +21,14 @@ const by = { actor: 'test', origin };
 async function makeOwner(core: Core, permissions: readonly string[]) {
   const role = `r${randomUUID().slice(0, 8)}`;
   await core.access.create({ name: role, description: null, permissions }, by);
-  const { user } = await register(core);
+  const { user, session_id: sessionId } = await register(core);
+  sessionOf.set(user.id, sessionId);
   await setRoles(core, user.id, [role]);
   return { id: user.id, role };
 }
+
+/** Of each owner. */
+const sessionOf = new Map<string, string>();
 
 async function setRoles(core: Core, userId: string, roles: readonly string[]): Promise<void> {
   const done = await core.access.setUserRoles(userId, () => roles, by);
@@ -33,7 +37,12 @@ async function setRoles(core: Core, userId: string, roles: readonly string[]): P
 }
 
 const callerOf = (userId: string, permissions: readonly string[]) => ({
-  principal: { userId, sessionId: userId, apiKeyId: null, claims: { permissions, acr: 'aal1' } as never },
+  principal: {
+    userId,
+    sessionId: sessionOf.get(userId) ?? userId,
+    apiKeyId: null,
+    claims: { permissions, acr: 'aal1' } as never,
+  },
   origin,
 });
 
@@ -285,6 +294,14 @@ forEachStore('API keys', (makeDatabase) => {
     assert.equal(refused.kind === 'refused' && refused.code, 'conflict');
     await core.apiKeys.revoke(keys[0]?.id ?? '', callerOf(owner.id, []));
     assert.equal((await core.apiKeys.create(wanted, callerOf(owner.id, ['*:*']))).kind, 'done');
+    await stop();
+  });
+
+  test('REV-02 a session that ended while its request was under way makes no key', async () => {
+    const { core, stop } = await openRooms(await makeDatabase(), { rootSecret, name: 'a' });
+    const owner = await makeOwner(core, ['a:read']);
+    await core.sessions.end(owner.id, sessionOf.get(owner.id) ?? '', 'revoked', origin);
+    await assert.rejects(makeKey(core, owner.id, ['a:read']), /no key: token_revoked/);
     await stop();
   });
 });

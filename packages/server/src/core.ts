@@ -324,7 +324,7 @@ export function createCore(options: CoreOptions): Core {
   });
   const revokeAll = createRevokeAll({ db, audit, sessions, revocation });
   const access = createAccess({ db, audit, revocation });
-  const apiKeys = createApiKeys({ db, clock, random, audit, revocation });
+  const apiKeys = createApiKeys({ db, clock, random, audit, revocation, sessions });
   const verificationRequired = settings.emailVerification === 'required';
   const passwordMinLength = settings.passwordMinLength;
   const accounts = { db, clock, random, audit, passwords, sessions };

@@ -6,7 +6,12 @@ import { type FieldError, type Refusal, refusal } from '../platform/http/index.t
 import type { Random } from '../platform/random/index.ts';
 import type { Clock } from '../platform/time/index.ts';
 import type { NewRevocation, Revocation } from '../revocation/index.ts';
-import { freshAuthenticationSeconds, type Principal, reauthenticationRequired } from '../sessions/index.ts';
+import {
+  freshAuthenticationSeconds,
+  type Principal,
+  reauthenticationRequired,
+  type Sessions,
+} from '../sessions/index.ts';
 import { makeApiKey } from './api-key.rule.ts';
 import {
   type ApiKeyRow,
@@ -78,8 +83,9 @@ export function createApiKeys(deps: {
   readonly random: Random;
   readonly audit: Audit;
   readonly revocation: Revocation;
+  readonly sessions: Pick<Sessions, 'ownerOf'>;
 }): ApiKeys {
-  const { db, clock, random, audit, revocation } = deps;
+  const { db, clock, random, audit, revocation, sessions } = deps;
   let used = new Map<string, number>();
   let written = new Map<string, number>();
 
@@ -108,6 +114,8 @@ export function createApiKeys(deps: {
       const done = await db.transaction(async (tx) => {
         const maker = await findActiveOwner(tx, 'user', principal.userId);
         if (maker === undefined) return refusal('token_revoked');
+        // A key outlives the session that made it, which may have ended since its token was verified.
+        if ((await sessions.ownerOf(tx, principal.sessionId)) !== maker.id) return refusal('token_revoked');
         if (maker.mfa_enabled && principal.claims.acr !== 'aal2') {
           return reauthenticationRequired(freshAuthenticationSeconds, 'aal2');
         }
