@@ -21,15 +21,19 @@ export interface ApiKeyRow {
 const columns = `id, name, prefix, permissions, owner_kind, owner_id, created_by, created_at, expires_at, revoked_at,
   revoked_reason, last_used_at`;
 
-/** An owner as it stands now; `for share`: it does not change before the key is there to be changed with it. */
+/**
+ * An owner as it stands now. Locked: it does not change before the key is there to be changed with it, and of two keys at once the
+ * second is counted after the first.
+ */
 const findUserOwner = statement<[string], OwnerRow>(
   'api_keys_find_user_owner',
-  `select id, permissions, mfa_enabled from users where id = $1 and status = 'active' for share`,
+  `select id, permissions, mfa_enabled from users where id = $1 and status = 'active' for no key update`,
 );
 
 const findServiceOwner = statement<[string], OwnerRow>(
   'api_keys_find_service_owner',
-  `select id, permissions, false as mfa_enabled from service_accounts where id = $1 and status = 'active' for share`,
+  `select id, permissions, false as mfa_enabled from service_accounts where id = $1 and status = 'active'
+      for no key update`,
 );
 
 export interface OwnerRow {
