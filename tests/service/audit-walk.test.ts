@@ -33,6 +33,7 @@ const elsewhere = [
   'POST /api/admin/users/{id}/reset-mfa',
   'POST /api/admin/users/{id}/unlock',
   'POST /api/admin/keys/{kid}/revoke',
+  'POST /api/admin/mails/{id}/retry',
   'POST /api/admin/api-keys',
   'DELETE /api/admin/api-keys/{id}',
   'POST /api/admin/service-accounts',

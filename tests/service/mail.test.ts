@@ -3,10 +3,10 @@ import assert from 'node:assert/strict';
 import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { receiptOf } from '../support/http.ts';
+import { assertProblem, receiptOf, tokensOf } from '../support/http.ts';
 import { freePort, randomSecret, sharedPostgres, startService, until } from '../support/service.ts';
 import { codeOf, parseMail, startSmtp } from '../support/smtp.ts';
-import { metricsOf, newEmail, newPassword, register } from './support/suite.ts';
+import { login, metricsOf, newEmail, newPassword, register } from './support/suite.ts';
 
 const forgot = '/api/auth/forgot-password';
 
@@ -94,4 +94,38 @@ test('a mail server that was away is found again, and nobody has waited for it',
   t.after(() => smtp.stop());
   await until('the mail', async () => smtp.received.length === 1, 60_000);
   assert.equal(smtp.received[0]?.to[0], account.email);
+});
+
+test('LOG-02 a mail that was given up is shown to administrators, without its address, and tried again by hand, once', async (t) => {
+  const smtp = await startSmtp();
+  t.after(() => smtp.stop());
+  const [email, password] = [newEmail('admin'), newPassword()];
+  const first = { BOOTSTRAP_ADMIN_EMAIL: email, BOOTSTRAP_ADMIN_PASSWORD: password };
+  const service = await startService({ store: 'postgres', env: { SMTP_URL: smtp.url, ...first } });
+  t.after(() => service.stop());
+  const { access_token: token } = tokensOf(await login(service, { email, password }));
+  const account = await register(service);
+  smtp.answer({ code: 550, at: 'rcpt' });
+  await service.api.post(forgot, { email: account.email });
+  interface Dead {
+    readonly id: string;
+    readonly kind: string;
+  }
+  const dead = await until('a dead letter', async () => {
+    const answer = await service.api.get('/api/admin/mails', { token });
+    assert.ok(!answer.text.includes(account.email));
+    return (answer.body as { items: readonly Dead[] }).items[0];
+  });
+  assert.equal(dead.kind, 'reset_password');
+  smtp.answer('take');
+  const retry = () => service.api.post(`/api/admin/mails/${dead.id}/retry`, undefined, { token });
+  assert.equal((await retry()).status, 202);
+  await until('the mail', async () => smtp.received.some(({ to }) => to.includes(account.email)));
+  assertProblem(await retry(), 404, 'not_found');
+  const events = await service.api.get(`/api/admin/audit-events?target=${dead.id}`, { token });
+  const seen = (events.body as { items: readonly { type: string; outcome: string }[] }).items;
+  assert.deepEqual(
+    seen.map(({ type, outcome }) => [type, outcome]),
+    [['mail.retried', 'success']],
+  );
 });
