@@ -74,7 +74,9 @@ forEachStore('the list of audit events', (makeDatabase) => {
       insert into audit_seals (seq, event_id, prev_hash, hash)
         select row_number() over (), id, '', '' from audit_events;
       analyze audit_events; analyze audit_seals`);
-    const lists = declaredStatements().filter(({ name }) => /^audit_list(_by_type|_by_actor|_by_target|_about)?$/.test(name));
+    const lists = declaredStatements().filter(({ name }) =>
+      /^audit_list(_by_type|_by_actor|_by_target|_about)?$/.test(name),
+    );
     assert.equal(lists.length, 5);
     await db.session(async (session) => {
       await session.execute('set plan_cache_mode = force_generic_plan');

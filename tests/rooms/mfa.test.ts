@@ -209,10 +209,13 @@ forEachStore('second factors', (makeDatabase) => {
       assert.ok(described.kind === 'done');
       assert.deepEqual([described.value.enabled, described.value.methods], [true, ['recovery_code']]);
       assert.equal(await verify(rooms, await firstStep(rooms, email), recovery(codes[0] ?? '')), 'logged_in');
-      const begun = await rooms.core.mfa.enrolment.beginTotp(owner);
+      // The recovery code has ended the session of before, and begun another.
+      const [now] = await rooms.core.sessions.list(owner.userId);
+      const renewed = { ...owner, sessionId: now?.id ?? '' };
+      const begun = await rooms.core.mfa.enrolment.beginTotp(renewed);
       assert.ok(begun.kind === 'done');
       const next = scan(begun.value.otpauth_uri);
-      const confirmed = await rooms.core.mfa.enrolment.confirmTotp(owner, next.code(clock.wallMs()));
+      const confirmed = await rooms.core.mfa.enrolment.confirmTotp(renewed, next.code(clock.wallMs()));
       assert.equal(confirmed.kind, 'done');
       assert.equal(await tryCode(next.code(clock.wallMs(), 1)), 'logged_in');
     }));

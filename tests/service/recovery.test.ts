@@ -1,9 +1,11 @@
 /** What mails allow, by mails that were really sent: proving an address, a new password, another address; and what owners are told. */
 import assert from 'node:assert/strict';
 import { after, test } from 'node:test';
+import { createAuthenticator, type RequestOptions } from '../support/authenticator.ts';
 import { type Answer, assertProblem, meOf, receiptOf, tokensOf } from '../support/http.ts';
 import { type RunningService, until } from '../support/service.ts';
 import { codeOf, linkOf, type ReceivedMail, startSmtp } from '../support/smtp.ts';
+import { addPasskey, ok, passkeyLogin } from './support/artefacts.ts';
 import { login, me, metricsOf, newEmail, newPassword, onEachStore, refresh, register, worth } from './support/suite.ts';
 
 const smtp = await startSmtp();
@@ -135,6 +137,25 @@ onEachStore(
       for (const answer of answers) if (answer.status !== 200) assertProblem(answer, 401, 'invalid_mail_token');
       const won = passwords[answers.findIndex(({ status }) => status === 200)] ?? '';
       tokensOf(await login(service(), { ...account, password: won }));
+    });
+
+    test('PWD-11 EML-08 after a reset a passkey of before is a second factor, and logs in alone once it was one', async () => {
+      const account = await register(service());
+      const { origin } = new URL(publicUrl);
+      const authenticator = createAuthenticator({ origin });
+      await addPasskey(service(), account.tokens.access_token, authenticator);
+      await passkeyLogin(service(), authenticator);
+      accepted(await forgot(account.email));
+      const next = newPassword();
+      receiptOf(await reset(codeOf(await mailTo(service(), account.email, 2)), next));
+      await assert.rejects(passkeyLogin(service(), authenticator), /The password was reset since/);
+      const half = await login(service(), { ...account, password: next });
+      assertProblem(half, 401, 'mfa_required');
+      const { mfa_token: token } = half.body as { mfa_token: string };
+      const asked = await ok<{ options: RequestOptions }>(post('mfa/webauthn/options', { mfa_token: token }));
+      const webauthn = authenticator.get(asked.options);
+      tokensOf(await post('mfa/verify', { mfa_token: token, webauthn }));
+      await passkeyLogin(service(), authenticator);
     });
 
     test('EML-08 a reset of an account that nobody had proven ends what was set before', async () => {

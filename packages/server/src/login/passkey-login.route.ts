@@ -43,7 +43,7 @@ export const passkeyLoginRoutes = (deps: {
       const outcome = await deps.passkeyLogin.verify(request.body.response, originOf(request));
       deps.onOutcome(outcome);
       if (outcome.kind === 'logged_in') return { status: 200, body: outcome.answer };
-      return refusal(outcome.code);
+      return refusal(outcome.code, outcome.detail === undefined ? {} : { detail: outcome.detail });
     },
   }),
 ];

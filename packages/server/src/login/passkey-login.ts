@@ -13,7 +13,11 @@ import type { CompleteLogin } from './complete.ts';
 
 export type PasskeyLoginOutcome =
   | { readonly kind: 'logged_in'; readonly answer: TokenAnswer }
-  | { readonly kind: 'refused'; readonly code: 'webauthn_failed' | 'account_disabled' | 'email_not_verified' };
+  | {
+      readonly kind: 'refused';
+      readonly code: 'webauthn_failed' | 'account_disabled' | 'email_not_verified';
+      readonly detail?: string;
+    };
 
 export interface PasskeyLogin {
   options(): Promise<RequestOptions>;
@@ -24,10 +28,14 @@ export interface PasskeyLoginDeps {
   readonly db: Database;
   readonly audit: Audit;
   readonly issuer: Pick<TokenIssuer, 'assertReady'>;
-  readonly ceremonies: Pick<Ceremonies, 'requestOptions' | 'assertion' | 'use'>;
+  readonly ceremonies: Pick<Ceremonies, 'requestOptions' | 'assertion' | 'use' | 'opensAlone'>;
   readonly complete: CompleteLogin;
   readonly verificationRequired: boolean;
 }
+
+/** Told to whoever holds the passkey alone. */
+const heldBack =
+  'The password was reset since: log in with the new one and this passkey once, then it opens the account by itself again.';
 
 const refused = (code: Extract<PasskeyLoginOutcome, { kind: 'refused' }>['code']): PasskeyLoginOutcome => ({
   kind: 'refused',
@@ -67,15 +75,23 @@ export function createPasskeyLogin(deps: PasskeyLoginDeps): PasskeyLogin {
         await note(origin, user.id, 'denied', 'email_not_verified');
         return refused('email_not_verified');
       }
+      let isHeldBack = false;
       const done = await deps.complete({
         userId: user.id,
         amr: assertion.amr,
         acr: 'aal2',
         origin,
         // Removed, or its counter used by a copy, since it was looked at.
-        stillHolds: (_now, tx) => ceremonies.use(tx, assertion, origin),
+        async stillHolds(_now, tx) {
+          isHeldBack = !(await ceremonies.opensAlone(tx, assertion));
+          return !isHeldBack && ceremonies.use(tx, assertion, origin);
+        },
       });
       if (done.kind === 'completed') return { kind: 'logged_in', answer: done.answer };
+      if (isHeldBack) {
+        await note(origin, user.id, 'denied', 'held_back');
+        return { kind: 'refused', code: 'webauthn_failed', detail: heldBack };
+      }
       await note(origin, user.id, 'failure', 'webauthn_failed');
       return refused('webauthn_failed');
     },

@@ -76,7 +76,7 @@ export function createSecondStep(deps: SecondStepDeps): SecondStep {
         if (!(await challenges.consume(tx, challenge, user))) return false;
         if (proven.consume === undefined) return true;
         if (!(await proven.consume(tx))) return false;
-        await tellOfRecoveryCode(tx, user, origin);
+        if (proof.kind === 'recovery_code') await tellOfRecoveryCode(tx, user, origin);
         return true;
       },
       ...endsOf(challenge, proof),

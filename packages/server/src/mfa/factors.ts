@@ -59,6 +59,11 @@ export interface Factors {
   renewRecoveryCodes(tx: Queryable, userId: string): Promise<readonly string[]>;
   /** Takes every factor away, on the user's locked row; what ends with it is the caller's. Answers how many there were. */
   removeAll(tx: Queryable, userId: string): Promise<number>;
+  /**
+   * In the transaction of a reset by mail: factors stay, but what of them would open the account by itself does not before it was
+   * used beside the new password.
+   */
+  holdBack(tx: Queryable, userId: string): Promise<void>;
 }
 
 const recoveryCodes = 10;
@@ -131,6 +136,10 @@ export function createFactors(deps: {
       await deleteRecoveryCodes(tx, userId);
       await updateMfaEnabled(tx, userId, false);
       return apps + passkeys;
+    },
+
+    async holdBack(tx, userId) {
+      await deps.webauthn?.holdBack(tx, userId);
     },
   };
 }

@@ -27,7 +27,7 @@ export interface Proven {
   readonly kind: 'proven';
   /** RFC 8176: what this factor adds. */
   readonly amr: readonly string[];
-  /** Of a recovery code, which is used up in the transaction that it serves: false when another one has used it. */
+  /** In the transaction that it serves. Of a recovery code, which is used up; of a passkey: false when it is gone. */
   readonly consume: ((tx: Queryable) => Promise<boolean>) | undefined;
 }
 
@@ -96,8 +96,11 @@ export function createSecondFactor(deps: {
     if (!(await take())) return { kind: 'not_taken' };
     const verified = await webauthn?.verify(userId, purpose, response);
     if (verified?.ok !== true) return { kind: 'wrong', lockedNow: false };
-    return { kind: 'proven', amr: [verified.method, 'user', 'mfa'], consume: undefined };
+    return { kind: 'proven', amr: [verified.method, 'user', 'mfa'], consume: (tx) => trust(tx, verified.credentialId) };
   }
+
+  const trust = (tx: Queryable, credentialId: string): Promise<boolean> =>
+    webauthn?.trust(tx, credentialId) ?? Promise.resolve(false);
 
   async function counted(
     userId: string,

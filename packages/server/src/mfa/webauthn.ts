@@ -14,6 +14,10 @@ export interface WebauthnFactor {
   has(on: Queryable, userId: string): Promise<boolean>;
   /** Removes every passkey of this user, in the transaction that resets its factors; answers how many. */
   removeAll(tx: Queryable, userId: string): Promise<number>;
+  /** From now on none of them opens the account by itself, before `trust`. */
+  holdBack(tx: Queryable, userId: string): Promise<void>;
+  /** In the transaction of a login that it served beside another factor; false where it is gone. */
+  trust(tx: Queryable, credentialId: string): Promise<boolean>;
   /** PublicKeyCredentialRequestOptions as JSON, for this user's passkeys; its challenge is kept for this user and purpose. */
   options(userId: string, purpose: WebauthnPurpose): Promise<Readonly<Record<string, unknown>>>;
   /** `response`: a PublicKeyCredential as JSON, of anybody's making. */

@@ -54,6 +54,8 @@ export interface Ceremonies {
    * counter tells of a copy; that leaves its event in the audit log.
    */
   use(tx: Queryable, assertion: Assertion, origin: Origin): Promise<boolean>;
+  /** Whether the passkey opens its account by itself; asked on the account's locked row. */
+  opensAlone(tx: Queryable, assertion: Assertion): Promise<boolean>;
 }
 
 const hashOf = (challenge: string): Buffer => createHash('sha256').update(challenge).digest();
@@ -118,6 +120,10 @@ export function createCeremonies(deps: {
         stored,
         signed,
       };
+    },
+
+    async opensAlone(tx, { stored }) {
+      return (await findPasskeyByCredential(tx, stored.credential_id))?.alone === true;
     },
 
     async use(tx, { stored, signed }, origin) {

@@ -12,12 +12,14 @@ export interface PasskeyRow {
   readonly backed_up: boolean;
   readonly aaguid: string;
   readonly name: string;
+  /** Whether it logs in by itself; held back after a reset by mail. */
+  readonly alone: boolean;
   readonly created_at: Date;
   readonly last_used_at: Date | null;
 }
 
 const columns = `id, user_id, credential_id, public_key, sign_count, transports, backup_eligible, backed_up, aaguid, name,
-  created_at, last_used_at`;
+  alone, created_at, last_used_at`;
 
 const insert = statement<
   [string, string, Uint8Array, Uint8Array, number, readonly string[], boolean, boolean, string, string],
@@ -56,6 +58,16 @@ const updateUse = statement<[string, number, boolean], { id: string }>(
     where id = $1 and (sign_count < $2 or sign_count = 0 and $2 = 0) returning id`,
 );
 
+const holdBackByUser = statement<[string], { id: string }>(
+  'passkeys_update_held_back',
+  'update passkeys set alone = false where user_id = $1 returning id',
+);
+
+const updateTrusted = statement<[string], { id: string }>(
+  'passkeys_update_trusted',
+  'update passkeys set alone = true where id = $1 returning id',
+);
+
 const remove = statement<[string, string], PasskeyRow>(
   'passkeys_delete',
   `delete from passkeys where user_id = $1 and id = $2 returning ${columns}`,
@@ -66,7 +78,7 @@ const removeByUser = statement<[string], { id: string }>(
   'delete from passkeys where user_id = $1 returning id',
 );
 
-export type NewPasskey = Omit<PasskeyRow, 'created_at' | 'last_used_at'>;
+export type NewPasskey = Omit<PasskeyRow, 'alone' | 'created_at' | 'last_used_at'>;
 
 /** `undefined` when the credential is registered, for whomever; decided by the unique index. */
 export function insertPasskey(on: Queryable, passkey: NewPasskey): Promise<PasskeyRow | undefined> {
@@ -126,4 +138,13 @@ export function deletePasskey(on: Queryable, userId: string, id: string): Promis
 /** All of an account; answers how many. */
 export async function deletePasskeysOf(on: Queryable, userId: string): Promise<number> {
   return (await on.run(removeByUser, [userId])).length;
+}
+
+export async function updatePasskeysHeldBack(on: Queryable, userId: string): Promise<void> {
+  await on.run(holdBackByUser, [userId]);
+}
+
+/** False where it is gone. */
+export async function updatePasskeyTrusted(on: Queryable, id: string): Promise<boolean> {
+  return (await one(on, updateTrusted, [id])) !== undefined;
 }

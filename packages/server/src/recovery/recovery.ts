@@ -74,7 +74,7 @@ export interface RecoveryDeps {
   readonly sessions: Sessions;
   readonly revocation: Revocation;
   readonly apiKeys: Pick<ApiKeys, 'endAllOf'>;
-  readonly factors: Pick<Factors, 'removeAll'>;
+  readonly factors: Pick<Factors, 'holdBack'>;
 }
 
 interface Done {
@@ -150,8 +150,8 @@ export function createRecovery(deps: RecoveryDeps): Recovery {
     const whole = { kind: 'user' as const, subject: user.id, minEpoch: epoch, reason, actor: user.id };
     const pending = await revocation.append(tx, [...entries, ...keys.entries, whole]);
     if (pending === null) throw new Error('there is an entry, so there is a revocation');
-    // Who set them has proven nothing, and who proves now never agreed to them.
-    if (!user.email_verified) await deps.factors.removeAll(tx, user.id);
+    // Factors stay, so no mailbox is a way around them; but who set a passkey before may be another one than who proves now.
+    await deps.factors.holdBack(tx, user.id);
     return { ended, pending };
   }
 

@@ -106,6 +106,7 @@ passkeys.aaguid uuid not null
 passkeys.name text not null
 passkeys.created_at timestamp with time zone not null default now()
 passkeys.last_used_at timestamp with time zone
+passkeys.alone boolean not null default true
 recovery_codes.user_id uuid not null
 recovery_codes.hash bytea not null
 recovery_codes.created_at timestamp with time zone not null default now()
