@@ -4,7 +4,8 @@
  * - Nobody learns whether an address has an account: the same statements, rows, time and answer for each.
  * - A page shows and a POST acts, so that those who follow links in mails change nothing. A secret works once.
  * - A new password by mail ends every session, access token, API key and device token; it begins no session, and leaves second factors
- *   and lockouts as they are. It proves the address: on an account whose address nobody had proven, the factors go as well.
+ *   and lockouts as they are. It proves the address. A passkey of before is held back until it
+ *   was used beside the new password.
  * - A new address takes effect when it is proven, and ends every other session; both addresses are told.
  * - Without the database every answer is 503. Without the mail server mails wait.
  */
