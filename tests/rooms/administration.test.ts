@@ -99,7 +99,10 @@ forEachStore('administration from within', (makeDatabase, kind) => {
     const nodes = await Promise.all(Array.from({ length: 4 }, () => openRooms(db, { rootSecret })));
     const email = 'first@example.org';
     const made = await Promise.all(nodes.map(({ core }) => core.users.bootstrap(email, 'a long enough passphrase')));
-    assert.deepEqual(made.map((one) => one?.kind ?? null).toSorted(), ['done', null, null, null]);
+    assert.deepEqual(
+      made.flatMap((one) => (one === null ? [] : [one.kind])),
+      ['done'],
+    );
     assert.equal((await nodes[0]?.core.users.find(email))?.roles.includes('admin'), true);
     for (const node of nodes) await node.stop();
   });
