@@ -4,12 +4,13 @@ import { after, before, describe, test } from 'node:test';
 import { newEmail, newPassword } from '../service/support/suite.ts';
 import { type Browser, type Page, startChromium } from '../support/chromium.ts';
 import { type RunningService, startService } from '../support/service.ts';
-import { type ClientPage, startClientPage } from './support/client-page.ts';
+import { startClientPage } from './support/client-page.ts';
+import type { TestPage } from './support/page-server.ts';
 
 describe('the client in a browser', () => {
   let browser: Browser;
   let service: RunningService;
-  let site: ClientPage;
+  let site: TestPage;
 
   before(async () => {
     [browser, site] = await Promise.all([startChromium(), startClientPage()]);

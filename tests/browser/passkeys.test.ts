@@ -7,7 +7,8 @@ import { after, before, describe, test } from 'node:test';
 import { assertQuiet, claimsOf, newEmail, newPassword, worth } from '../service/support/suite.ts';
 import { type Browser, type Page, startChromium } from '../support/chromium.ts';
 import { type RunningService, startService, storeKinds } from '../support/service.ts';
-import { type PasskeyPage, startPasskeyPage } from './support/passkey-page.ts';
+import type { TestPage } from './support/page-server.ts';
+import { startPasskeyPage } from './support/passkey-page.ts';
 
 /** What the page shows of an answer, or of what the browser refused. */
 interface Shown {
@@ -44,9 +45,9 @@ for (const store of storeKinds) {
   describe(`passkeys in a browser (${store})`, () => {
     let browser: Browser;
     let service: RunningService;
-    let ours: PasskeyPage;
+    let ours: TestPage;
     /** Somebody else's page, that passes everything on. */
-    let theirs: PasskeyPage;
+    let theirs: TestPage;
 
     before(async () => {
       [browser, ours, theirs] = await Promise.all([startChromium(), startPasskeyPage(), startPasskeyPage()]);

@@ -4,7 +4,8 @@ import { randomBytes } from 'node:crypto';
 import { test } from 'node:test';
 import type { AssertionResponse, AttestationResponse } from '../../packages/protocol/src/index.ts';
 import type { Core } from '../../packages/server/src/core.ts';
-import { createCeremonies, createWebauthnFactor, type Holder } from '../../packages/server/src/passkeys/index.ts';
+import type { FactorOwner } from '../../packages/server/src/mfa/index.ts';
+import { createCeremonies, createWebauthnFactor } from '../../packages/server/src/passkeys/index.ts';
 import { type Database, type Statement, statement } from '../../packages/server/src/platform/database/index.ts';
 import { type Authenticator, createAuthenticator } from '../support/authenticator.ts';
 import { forEachStore } from '../support/stores.ts';
@@ -24,14 +25,14 @@ const newAuthenticator = (): Authenticator => createAuthenticator({ origin: publ
 const holderOf = (
   tokens: { readonly user: { readonly id: string }; readonly session_id: string },
   acr = 'aal2',
-): Holder => ({
+): FactorOwner => ({
   userId: tokens.user.id,
   sessionId: tokens.session_id,
   acr,
   origin,
 });
 
-async function add(core: Core, holder: Holder, authenticator = newAuthenticator()) {
+async function add(core: Core, holder: FactorOwner, authenticator = newAuthenticator()) {
   const options = await core.passkeys.creationOptions(holder);
   assert.ok(options.kind === 'done');
   const response = authenticator.create(options.value) as AttestationResponse;

@@ -347,7 +347,7 @@ export function createCore(options: CoreOptions): Core {
   const steps = { ...accounts, mail, mfa, complete, onLockout: meters.lockedOut };
   const secondStep = createSecondStep(steps);
 
-  const passkeys = createPasskeys({ ...accounts, revocation, mail, ceremonies, factors: mfa.factors });
+  const passkeys = createPasskeys({ ...accounts, mail, ceremonies, factors: mfa.factors });
 
   return {
     settings,

@@ -1,6 +1,6 @@
 /** The client as a page has it: bundled, loaded by a browser, and the service behind the same origin. */
-import { createServer, request as httpRequest } from 'node:http';
 import { rolldown } from 'rolldown';
+import { startPage, type TestPage } from './page-server.ts';
 
 const entry = 'virtual:page';
 const code = `
@@ -9,15 +9,6 @@ const code = `
   globalThis.auth = { createClient, webStorage, passkeys };
 `;
 const html = '<!doctype html><title>A page</title><link rel="icon" href="data:,"><script src="/client.js"></script>';
-
-export interface ClientPage {
-  /** `http://localhost:…`, under which the service has to be known. */
-  readonly origin: string;
-  /** What the pages asked of the service. */
-  readonly asked: readonly string[];
-  serve(url: string): void;
-  stop(): Promise<void>;
-}
 
 async function bundled(): Promise<string> {
   const build = await rolldown({
@@ -37,37 +28,9 @@ async function bundled(): Promise<string> {
   return output[0].code;
 }
 
-export async function startClientPage(): Promise<ClientPage> {
-  const script = await bundled();
-  const asked: string[] = [];
-  let target = '';
-  const server = createServer((request, response) => {
-    if (request.url === '/' || request.url === '/client.js') {
-      response.setHeader('Content-Type', request.url === '/' ? 'text/html; charset=utf-8' : 'text/javascript');
-      response.end(request.url === '/' ? html : script);
-      return;
-    }
-    asked.push(`${request.method} ${request.url}`);
-    const { method, headers } = request;
-    const onward = httpRequest(new URL(request.url ?? '/', target), { method, headers }, (answer) => {
-      response.writeHead(answer.statusCode ?? 502, answer.headers);
-      answer.pipe(response);
-    });
-    onward.on('error', () => response.writeHead(502).end());
-    request.pipe(onward);
+export async function startClientPage(): Promise<TestPage> {
+  return startPage({
+    '/': { type: 'text/html; charset=utf-8', body: html },
+    '/client.js': { type: 'text/javascript', body: await bundled() },
   });
-  await new Promise<void>((resolve, reject) => server.once('error', reject).listen(0, '127.0.0.1', resolve));
-  const address = server.address();
-  if (address === null || typeof address !== 'object') throw new Error('the page has no port');
-  return {
-    origin: `http://localhost:${address.port}`,
-    asked,
-    serve(url) {
-      target = url;
-    },
-    async stop() {
-      server.closeAllConnections();
-      await new Promise((resolve) => server.close(resolve));
-    },
-  };
 }

@@ -2,7 +2,7 @@
  * A page as an application would have it, and the way from it to the service under the page's own origin. What the page does
  * it does by its buttons; what came of it stands in its output, as JSON.
  */
-import { createServer, request as httpRequest } from 'node:http';
+import { startPage, type TestPage } from './page-server.ts';
 
 const html = `<!doctype html>
 <html lang="en">
@@ -85,46 +85,5 @@ const html = `<!doctype html>
 </html>
 `;
 
-export interface PasskeyPage {
-  readonly port: number;
-  /** `http://localhost:…`, under which the service has to be known. */
-  readonly origin: string;
-  /** Where the calls of the page go. */
-  serve(url: string): void;
-  stop(): Promise<void>;
-}
-
-export async function startPasskeyPage(): Promise<PasskeyPage> {
-  let target = '';
-  const server = createServer((request, response) => {
-    if (request.url === '/') {
-      response.setHeader('Content-Type', 'text/html; charset=utf-8');
-      response.end(html);
-      return;
-    }
-    const onward = httpRequest(
-      new URL(request.url ?? '/', target),
-      { method: request.method, headers: request.headers },
-      (answer) => {
-        response.writeHead(answer.statusCode ?? 502, answer.headers);
-        answer.pipe(response);
-      },
-    );
-    onward.on('error', () => response.writeHead(502).end());
-    request.pipe(onward);
-  });
-  await new Promise<void>((resolve, reject) => server.once('error', reject).listen(0, '127.0.0.1', resolve));
-  const address = server.address();
-  if (address === null || typeof address !== 'object') throw new Error('the page has no port');
-  return {
-    port: address.port,
-    origin: `http://localhost:${address.port}`,
-    serve(url) {
-      target = url;
-    },
-    async stop() {
-      server.closeAllConnections();
-      await new Promise((resolve) => server.close(resolve));
-    },
-  };
-}
+export const startPasskeyPage = (): Promise<TestPage> =>
+  startPage({ '/': { type: 'text/html; charset=utf-8', body: html } });

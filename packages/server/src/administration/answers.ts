@@ -8,8 +8,6 @@ import { type Refusal, type RequestContext, type RouteAnswer, refusal } from '..
 import { freshAuthenticationSeconds, originOf, type Principal, reauthenticationRequired } from '../sessions/index.ts';
 import type { AdminRefusal } from './users.ts';
 
-export const uuidPattern = '^[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}$';
-
 export const actorOf = (request: RequestContext & { readonly auth: Principal }): Actor => ({
   actor: request.auth.userId,
   userId: request.auth.userId,

@@ -1,9 +1,9 @@
 /** GET /api/admin/users/:id/export */
 import { Type } from '@auth-service/protocol';
-import { ndjson, refusal, streamLines } from '../platform/http/index.ts';
+import { ndjson, refusal, streamLines, uuidPattern } from '../platform/http/index.ts';
 import type { ExportUser } from '../profile/index.ts';
 import { defineRoute } from '../sessions/index.ts';
-import { actorOf, uuidPattern } from './answers.ts';
+import { actorOf } from './answers.ts';
 
 export const exportUserRoute = (exportUser: ExportUser) =>
   defineRoute({

@@ -1,9 +1,9 @@
 /** GET /api/admin/mails and POST /api/admin/mails/:id/retry */
 import { DeadMailsSchema, MailQueuedSchema, PageQuerySchema, Type } from '@auth-service/protocol';
 import type { Cursors } from '../keys/index.ts';
-import { refusal } from '../platform/http/index.ts';
+import { refusal, uuidPattern } from '../platform/http/index.ts';
 import { defineRoute } from '../sessions/index.ts';
-import { actorOf, answerPage, uuidPattern } from './answers.ts';
+import { actorOf, answerPage } from './answers.ts';
 import type { MailAdministration } from './mails.ts';
 
 const common = { tags: ['administration'], limit: 'api' } as const;

@@ -16,7 +16,7 @@ import type { Access, RoleRow } from '../access/index.ts';
 import type { UserRow } from '../accounts/index.ts';
 import type { Once } from '../idempotency/index.ts';
 import type { Cursors } from '../keys/index.ts';
-import { refusal } from '../platform/http/index.ts';
+import { refusal, uuidPattern } from '../platform/http/index.ts';
 import type { Revocation } from '../revocation/index.ts';
 import { defineRoute } from '../sessions/index.ts';
 import {
@@ -29,7 +29,6 @@ import {
   toRole,
   userAnswer,
   userTag,
-  uuidPattern,
   wholePage,
 } from './answers.ts';
 import type { Users } from './users.ts';

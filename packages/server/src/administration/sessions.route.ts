@@ -1,9 +1,9 @@
 /** GET /api/admin/sessions, DELETE /api/admin/sessions/:id and GET /api/admin/users/:id/sessions */
 import { AdminSessionsSchema, PageQuerySchema, ReceiptSchema, Type } from '@auth-service/protocol';
 import type { Cursors } from '../keys/index.ts';
-import { refusal } from '../platform/http/index.ts';
+import { refusal, uuidPattern } from '../platform/http/index.ts';
 import { defineRoute, type OwnedSession, toSession } from '../sessions/index.ts';
-import { actorOf, answerPage, notACursor, refusalOf, uuidPattern } from './answers.ts';
+import { actorOf, answerPage, notACursor, refusalOf } from './answers.ts';
 import type { SessionAdministration } from './sessions.ts';
 
 const params = Type.Object({ id: Type.String({ pattern: uuidPattern }) });

@@ -7,9 +7,9 @@ import {
   Type,
 } from '@auth-service/protocol';
 import type { UserRow } from '../accounts/index.ts';
-import { type Refusal, type RequestContext, type RouteAnswer, refusal } from '../platform/http/index.ts';
+import { type Refusal, type RequestContext, type RouteAnswer, refusal, uuidPattern } from '../platform/http/index.ts';
 import { defineRoute, type Principal } from '../sessions/index.ts';
-import { actorOf, preconditionOf, refusalOf, userAnswer, userTag, uuidPattern } from './answers.ts';
+import { actorOf, preconditionOf, refusalOf, userAnswer, userTag } from './answers.ts';
 import type { Outcome, Users } from './users.ts';
 
 const params = Type.Object({ id: Type.String({ pattern: uuidPattern }) });

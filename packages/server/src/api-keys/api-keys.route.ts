@@ -8,12 +8,11 @@ import {
   Type,
 } from '@auth-service/protocol';
 import type { Cursors } from '../keys/index.ts';
-import type { RouteDefinition } from '../platform/http/index.ts';
+import { type RouteDefinition, uuidPattern } from '../platform/http/index.ts';
 import { defineRoute, freshAuthenticationSeconds, originOf } from '../sessions/index.ts';
 import type { ApiKeys } from './api-keys.ts';
 import { pageById, toApiKey } from './shown.ts';
 
-const uuid = '^[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}$';
 const common = { tags: ['api keys'], limit: 'api' } as const;
 
 export const apiKeyRoutes = (deps: {
@@ -73,7 +72,7 @@ export const apiKeyRoutes = (deps: {
     description:
       'It is dead on every node when the answer says so. One that was revoked before is answered as an unknown one. Whoever does not own it must hold its whole scope.',
     access: { kind: 'bearer', permission: 'api-keys:write' },
-    params: Type.Object({ id: Type.String({ pattern: uuid }) }),
+    params: Type.Object({ id: Type.String({ pattern: uuidPattern }) }),
     unknownFields: 'ignore',
     answers: { 200: { description: 'The receipt.', schema: ReceiptSchema } },
     errors: ['not_found', 'insufficient_permissions'],

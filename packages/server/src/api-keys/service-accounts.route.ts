@@ -9,13 +9,12 @@ import {
   Type,
 } from '@auth-service/protocol';
 import type { Cursors } from '../keys/index.ts';
-import type { RouteDefinition } from '../platform/http/index.ts';
+import { type RouteDefinition, uuidPattern } from '../platform/http/index.ts';
 import { defineRoute, freshAuthenticationSeconds, originOf } from '../sessions/index.ts';
 import type { ServiceAccounts } from './service-accounts.ts';
 import { pageById, toServiceAccount } from './shown.ts';
 
-const uuid = '^[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}$';
-const params = Type.Object({ id: Type.String({ pattern: uuid }) });
+const params = Type.Object({ id: Type.String({ pattern: uuidPattern }) });
 const common = { tags: ['api keys'], limit: 'api' } as const;
 const write = {
   kind: 'bearer',

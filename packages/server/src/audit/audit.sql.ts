@@ -34,7 +34,9 @@ const append = statement<
    insert into audit_pending (event_id) select id from event`,
 );
 
-export async function appendEvent(on: Queryable, event: Omit<AuditRow, 'time'> & { timeMs: number }): Promise<void> {
+export type NewAuditRow = Omit<AuditRow, 'time'> & { readonly timeMs: number };
+
+export async function appendEvent(on: Queryable, event: NewAuditRow): Promise<void> {
   await on.run(append, [
     event.id,
     event.timeMs,
@@ -64,10 +66,10 @@ const appendMany = statement<
    insert into audit_pending (event_id) select id from event`,
 );
 
-export async function appendEvents(on: Queryable, events: readonly AuditRow[]): Promise<void> {
+export async function appendEvents(on: Queryable, events: readonly NewAuditRow[]): Promise<void> {
   await on.run(appendMany, [
     events.map((event) => event.id),
-    events.map((event) => event.time),
+    events.map((event) => new Date(event.timeMs)),
     events.map((event) => event.type),
     events.map((event) => event.actor),
     events.map((event) => event.target),

@@ -15,6 +15,7 @@ import {
   findChainHead,
   findSeal,
   lockSealer,
+  type NewAuditRow,
   type SealRow,
 } from './audit.sql.ts';
 import { genesisHash, linkHash } from './chain.rule.ts';
@@ -144,21 +145,21 @@ export function createAudit(deps: {
 
   const appendOwn = (tx: Queryable, event: AuditEvent): Promise<void> => append(tx, noOrigin, event);
 
-  async function append(on: Queryable, origin: Origin, event: AuditEvent): Promise<void> {
-    const timeMs = clock.wallMs();
-    await appendEvent(on, {
-      id: random.uuidv7(timeMs),
-      timeMs,
-      type: event.type,
-      actor: event.actor,
-      target: event.target,
-      ip: origin.ip,
-      user_agent: origin.userAgent,
-      outcome: event.outcome,
-      request_id: origin.requestId,
-      detail: detailOf(origin, event),
-    });
-  }
+  const rowOf = (origin: Origin, event: AuditEvent, timeMs: number): NewAuditRow => ({
+    id: random.uuidv7(timeMs),
+    timeMs,
+    type: event.type,
+    actor: event.actor,
+    target: event.target,
+    ip: origin.ip,
+    user_agent: origin.userAgent,
+    outcome: event.outcome,
+    request_id: origin.requestId,
+    detail: detailOf(origin, event),
+  });
+
+  const append = (on: Queryable, origin: Origin, event: AuditEvent): Promise<void> =>
+    appendEvent(on, rowOf(origin, event, clock.wallMs()));
 
   let walking: Promise<unknown> = Promise.resolve();
   let nextWalk: Promise<Verification> | undefined;
@@ -188,20 +189,10 @@ export function createAudit(deps: {
     async appendAll(on, origin, events) {
       if (events.length === 0) return;
       const timeMs = clock.wallMs();
-      const time = new Date(timeMs);
-      const rows = events.map((event) => ({
-        id: random.uuidv7(timeMs),
-        time,
-        type: event.type,
-        actor: event.actor,
-        target: event.target,
-        ip: origin.ip,
-        user_agent: origin.userAgent,
-        outcome: event.outcome,
-        request_id: origin.requestId,
-        detail: detailOf(origin, event),
-      }));
-      await appendEvents(on, rows);
+      await appendEvents(
+        on,
+        events.map((event) => rowOf(origin, event, timeMs)),
+      );
     },
     seal,
     async verify(onProgress, kept = []) {

@@ -1,8 +1,8 @@
 /** POST /api/auth/mfa/totp/confirm */
 import { ConfirmTotpBodySchema, RecoveryCodesAnswerSchema } from '@auth-service/protocol';
-import { defineRoute } from '../sessions/index.ts';
+import { defineRoute, refusalOf } from '../sessions/index.ts';
 import type { Enrolment } from './enrolment.ts';
-import { freshAccess, ownerOf, refusalOf } from './refusal.ts';
+import { freshAccess, ownerOf } from './owner.ts';
 
 export const confirmTotpRoute = (enrolment: Enrolment) =>
   defineRoute({

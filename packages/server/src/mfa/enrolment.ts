@@ -22,7 +22,7 @@ import {
 
 export type FactorRefusal = {
   readonly kind: 'refused';
-  readonly code: 'token_revoked' | 'step_up' | 'mfa_invalid' | 'not_found' | 'conflict';
+  readonly code: 'token_revoked' | 'reauthentication_required' | 'mfa_invalid' | 'not_found' | 'conflict';
   readonly detail?: string;
 };
 
@@ -68,7 +68,7 @@ export function createEnrolment(deps: EnrolmentDeps): Enrolment {
     return db.transaction(async (tx) => {
       const user = await factors.lock(tx, owner);
       if (user === 'gone') return refused('token_revoked');
-      if (user === 'step_up') return refused('step_up');
+      if (user === 'step_up') return refused('reauthentication_required');
       return work(tx, user);
     });
   }

@@ -1,8 +1,7 @@
 /** GET /api/auth/mfa */
 import { MfaAnswerSchema } from '@auth-service/protocol';
-import { defineRoute } from '../sessions/index.ts';
+import { defineRoute, refusalOf } from '../sessions/index.ts';
 import type { Enrolment } from './enrolment.ts';
-import { refusalOf } from './refusal.ts';
 
 export const getMfaRoute = (enrolment: Enrolment) =>
   defineRoute({

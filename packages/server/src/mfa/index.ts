@@ -12,5 +12,6 @@ export type { Challenge, Challenges, NewChallenge } from './challenges.ts';
 export type { Enrolment, FactorOutcome, FactorRefusal } from './enrolment.ts';
 export type { FactorMethod, FactorOwner, Factors, Removed } from './factors.ts';
 export { counterKeepSeconds, createMfa, type Mfa } from './mfa.ts';
+export { ownerOf } from './owner.ts';
 export type { Checked, Proof, Proven, SecondFactor } from './second-factor.ts';
 export type { WebauthnFactor, WebauthnPurpose, WebauthnVerified } from './webauthn.ts';

@@ -1,8 +1,8 @@
 /** DELETE /api/auth/mfa/totp */
 import { ReceiptWithSessionsSchema } from '@auth-service/protocol';
-import { defineRoute } from '../sessions/index.ts';
+import { defineRoute, refusalOf } from '../sessions/index.ts';
 import type { Enrolment } from './enrolment.ts';
-import { freshAccess, ownerOf, refusalOf } from './refusal.ts';
+import { freshAccess, ownerOf } from './owner.ts';
 
 export const removeTotpRoute = (enrolment: Enrolment) =>
   defineRoute({

@@ -6,13 +6,12 @@ import {
   RenamePasskeyBodySchema,
   Type,
 } from '@auth-service/protocol';
-import type { RouteDefinition } from '../platform/http/index.ts';
-import { defineRoute, freshAuthenticationSeconds } from '../sessions/index.ts';
-import { holderOf, refusalOf } from './holder.ts';
+import { ownerOf } from '../mfa/index.ts';
+import { type RouteDefinition, uuidPattern } from '../platform/http/index.ts';
+import { defineRoute, freshAuthenticationSeconds, refusalOf } from '../sessions/index.ts';
 import type { Passkeys } from './passkeys.ts';
 
-const uuid = '^[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}$';
-const params = Type.Object({ id: Type.String({ pattern: uuid }) });
+const params = Type.Object({ id: Type.String({ pattern: uuidPattern }) });
 
 export const credentialRoutes = (passkeys: Passkeys): readonly RouteDefinition[] => [
   defineRoute({
@@ -44,7 +43,7 @@ export const credentialRoutes = (passkeys: Passkeys): readonly RouteDefinition[]
     answers: { 200: { description: 'The passkey.', schema: PasskeyAnswerSchema } },
     errors: ['not_found'],
     async handle(request) {
-      const outcome = await passkeys.rename(holderOf(request), request.params.id.toLowerCase(), request.body.name);
+      const outcome = await passkeys.rename(ownerOf(request), request.params.id.toLowerCase(), request.body.name);
       return outcome.kind === 'refused' ? refusalOf(outcome) : { status: 200, body: { credential: outcome.value } };
     },
   }),
@@ -62,7 +61,7 @@ export const credentialRoutes = (passkeys: Passkeys): readonly RouteDefinition[]
     answers: { 200: { description: 'The receipt.', schema: ReceiptWithSessionsSchema } },
     errors: ['not_found', 'conflict', 'token_revoked'],
     async handle(request) {
-      const outcome = await passkeys.remove(holderOf(request), request.params.id.toLowerCase());
+      const outcome = await passkeys.remove(ownerOf(request), request.params.id.toLowerCase());
       return outcome.kind === 'refused' ? refusalOf(outcome) : { status: 200, body: outcome.value };
     },
   }),

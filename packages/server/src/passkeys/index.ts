@@ -10,4 +10,4 @@
  */
 export { type Assertion, type Ceremonies, createCeremonies } from './ceremonies.ts';
 export { createWebauthnFactor } from './factor.ts';
-export { createPasskeys, type Holder, type PasskeyOutcome, type PasskeyRefusal, type Passkeys } from './passkeys.ts';
+export { createPasskeys, type PasskeyOutcome, type PasskeyRefusal, type Passkeys } from './passkeys.ts';

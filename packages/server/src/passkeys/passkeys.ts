@@ -1,14 +1,12 @@
 /** Use cases of the owner of passkeys; see `index.ts` for what they guarantee. */
 import type { AttestationResponse, CreationOptions, Passkey, Receipt } from '@auth-service/protocol';
-import { findUserById, type UserRow, updateUserEpoch } from '../accounts/index.ts';
-import type { Audit, Origin } from '../audit/index.ts';
+import { findUserById, type UserRow } from '../accounts/index.ts';
+import type { Audit } from '../audit/index.ts';
 import type { Mail } from '../mail/index.ts';
-import type { Factors } from '../mfa/index.ts';
+import type { FactorOwner, Factors } from '../mfa/index.ts';
 import type { Database, Queryable } from '../platform/database/index.ts';
 import type { Random } from '../platform/random/index.ts';
 import type { Clock } from '../platform/time/index.ts';
-import type { Revocation } from '../revocation/index.ts';
-import type { Sessions } from '../sessions/index.ts';
 import { type Ceremonies, describeCredential } from './ceremonies.ts';
 import { algorithms, ceremonySeconds, userHandleOf } from './ceremony.rule.ts';
 import {
@@ -20,14 +18,6 @@ import {
   updatePasskeyName,
 } from './passkeys.sql.ts';
 
-/** Who acts: the account, the session of the access token and how strong its authentication was. */
-export interface Holder {
-  readonly userId: string;
-  readonly sessionId: string;
-  readonly acr: string;
-  readonly origin: Origin;
-}
-
 export type PasskeyRefusal =
   | { readonly kind: 'refused'; readonly code: 'token_revoked' | 'webauthn_failed' | 'not_found' }
   /** The account has a second factor, and this session was begun without. */
@@ -37,12 +27,12 @@ export type PasskeyRefusal =
 export type PasskeyOutcome<T> = { readonly kind: 'done'; readonly value: T } | PasskeyRefusal;
 
 export interface Passkeys {
-  creationOptions(holder: Holder): Promise<PasskeyOutcome<CreationOptions>>;
-  add(holder: Holder, response: AttestationResponse, name: string | undefined): Promise<PasskeyOutcome<Passkey>>;
+  creationOptions(holder: FactorOwner): Promise<PasskeyOutcome<CreationOptions>>;
+  add(holder: FactorOwner, response: AttestationResponse, name: string | undefined): Promise<PasskeyOutcome<Passkey>>;
   list(userId: string): Promise<readonly Passkey[]>;
-  rename(holder: Omit<Holder, 'acr'>, id: string, name: string): Promise<PasskeyOutcome<Passkey>>;
+  rename(holder: Omit<FactorOwner, 'acr'>, id: string, name: string): Promise<PasskeyOutcome<Passkey>>;
   /** Ends every other session of the account, and its device tokens. */
-  remove(holder: Holder, id: string): Promise<PasskeyOutcome<Receipt & { readonly revoked_sessions: number }>>;
+  remove(holder: FactorOwner, id: string): Promise<PasskeyOutcome<Receipt & { readonly revoked_sessions: number }>>;
 }
 
 export interface PasskeysDeps {
@@ -50,11 +40,9 @@ export interface PasskeysDeps {
   readonly clock: Clock;
   readonly random: Random;
   readonly audit: Audit;
-  readonly sessions: Sessions;
-  readonly revocation: Revocation;
   readonly mail: Pick<Mail, 'enqueue'>;
   readonly ceremonies: Ceremonies;
-  readonly factors: Pick<Factors, 'lock' | 'settle'>;
+  readonly factors: Pick<Factors, 'lock' | 'settle' | 'removed' | 'receiptOf'>;
 }
 
 const passkeysMax = 20;
@@ -73,10 +61,10 @@ const lastWayIn = conflict(
 );
 
 export function createPasskeys(deps: PasskeysDeps): Passkeys {
-  const { db, audit, sessions, revocation, mail, ceremonies, factors } = deps;
+  const { db, audit, mail, ceremonies, factors } = deps;
 
   /** The account as it is while its row is locked, or why this session may not change its factors. */
-  async function lockAccount(tx: Queryable, holder: Holder): Promise<UserRow | PasskeyRefusal> {
+  async function lockAccount(tx: Queryable, holder: FactorOwner): Promise<UserRow | PasskeyRefusal> {
     const user = await factors.lock(tx, holder);
     if (user === 'gone') return gone;
     return user === 'step_up' ? tooWeak : user;
@@ -84,7 +72,7 @@ export function createPasskeys(deps: PasskeysDeps): Passkeys {
 
   async function note(
     on: Queryable,
-    { userId, origin }: Pick<Holder, 'userId' | 'origin'>,
+    { userId, origin }: Pick<FactorOwner, 'userId' | 'origin'>,
     what: 'added' | 'renamed' | 'removed',
     target: string,
     outcome: 'success' | 'failure' | 'denied' = 'success',
@@ -94,7 +82,7 @@ export function createPasskeys(deps: PasskeysDeps): Passkeys {
 
   const tell = (
     tx: Queryable,
-    { origin }: Holder,
+    { origin }: FactorOwner,
     user: UserRow,
     kind: 'passkey_added' | 'passkey_removed',
     name: string,
@@ -167,7 +155,7 @@ export function createPasskeys(deps: PasskeysDeps): Passkeys {
       }),
 
     async remove(holder, id) {
-      const { userId, sessionId } = holder;
+      const { userId } = holder;
       const removed = await db.transaction(async (tx) => {
         const user = await lockAccount(tx, holder);
         if ('kind' in user) return user;
@@ -179,19 +167,12 @@ export function createPasskeys(deps: PasskeysDeps): Passkeys {
           return lastWayIn;
         }
         await deletePasskey(tx, userId, id);
-        await factors.settle(tx, userId);
-        await updateUserEpoch(tx, userId, { tokens: false, devices: true });
-        const { ended, entries } = await sessions.endAll(tx, userId, sessionId, 'factor_removed', userId);
-        const appended = await revocation.append(tx, entries, { withOthers: true });
-        const pending = appended ?? (await revocation.mark(tx));
+        const over = await factors.removed(tx, holder);
         await note(tx, holder, 'removed', id);
         await tell(tx, holder, user, 'passkey_removed', removedRow.name);
-        return { kind: 'removed', ended, pending } as const;
+        return { kind: 'removed', over } as const;
       });
-      if (removed.kind !== 'removed') return removed;
-      sessions.ended(userId, removed.ended, 'factor_removed');
-      const receipt = await revocation.settle(removed.pending, userId);
-      return done({ ...receipt, revoked_sessions: removed.ended.length });
+      return removed.kind === 'removed' ? done(await factors.receiptOf(userId, removed.over)) : removed;
     },
   };
 }

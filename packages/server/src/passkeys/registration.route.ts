@@ -1,8 +1,8 @@
 /** POST /api/auth/webauthn/registration/options and /verify */
 import { CreationOptionsAnswerSchema, PasskeyAnswerSchema, RegisterPasskeyBodySchema } from '@auth-service/protocol';
+import { ownerOf } from '../mfa/index.ts';
 import type { RouteDefinition } from '../platform/http/index.ts';
-import { defineRoute, freshAuthenticationSeconds } from '../sessions/index.ts';
-import { holderOf, refusalOf } from './holder.ts';
+import { defineRoute, freshAuthenticationSeconds, refusalOf } from '../sessions/index.ts';
 import type { Passkeys } from './passkeys.ts';
 
 const fresh = { kind: 'bearer', maxAgeSeconds: freshAuthenticationSeconds } as const;
@@ -23,7 +23,7 @@ export const registrationRoutes = (passkeys: Passkeys): readonly RouteDefinition
     },
     errors: ['conflict', 'token_revoked'],
     async handle(request) {
-      const outcome = await passkeys.creationOptions(holderOf(request));
+      const outcome = await passkeys.creationOptions(ownerOf(request));
       return outcome.kind === 'refused' ? refusalOf(outcome) : { status: 200, body: { options: outcome.value } };
     },
   }),
@@ -41,7 +41,7 @@ export const registrationRoutes = (passkeys: Passkeys): readonly RouteDefinition
     errors: ['webauthn_failed', 'conflict', 'token_revoked'],
     async handle(request) {
       const { response, name } = request.body;
-      const outcome = await passkeys.add(holderOf(request), response, name);
+      const outcome = await passkeys.add(ownerOf(request), response, name);
       return outcome.kind === 'refused' ? refusalOf(outcome) : { status: 201, body: { credential: outcome.value } };
     },
   }),

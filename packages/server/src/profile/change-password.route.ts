@@ -1,8 +1,7 @@
 /** POST /api/auth/change-password */
 import { ChangePasswordBodySchema, ReceiptWithSessionsSchema } from '@auth-service/protocol';
-import { defineRoute, originOf } from '../sessions/index.ts';
+import { defineRoute, originOf, refusalOf } from '../sessions/index.ts';
 import type { Profile } from './profile.ts';
-import { refusalOf } from './refusal.ts';
 
 export const changePasswordRoute = (profile: Profile) =>
   defineRoute({

@@ -6,9 +6,9 @@ import {
   isFreshlyAuthenticated,
   originOf,
   reauthenticationRequired,
+  refusalOf,
 } from '../sessions/index.ts';
 import type { Profile } from './profile.ts';
-import { refusalOf } from './refusal.ts';
 
 export const deleteMeRoute = (deps: { readonly profile: Profile; readonly now: () => number }) =>
   defineRoute({

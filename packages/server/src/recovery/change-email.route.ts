@@ -6,9 +6,9 @@ import {
   isFreshlyAuthenticated,
   originOf,
   reauthenticationRequired,
+  refusalOf,
 } from '../sessions/index.ts';
 import type { Recovery } from './recovery.ts';
-import { refusalOf } from './refusal.ts';
 
 export const changeEmailRoute = (deps: { readonly recovery: Recovery; readonly now: () => number }) =>
   defineRoute({

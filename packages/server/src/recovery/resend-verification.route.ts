@@ -1,8 +1,7 @@
 /** POST /api/auth/resend-verification */
 import { EmailBodySchema, VerificationSentSchema } from '@auth-service/protocol';
-import { defineRoute, originOf } from '../sessions/index.ts';
+import { defineRoute, originOf, refusalOf } from '../sessions/index.ts';
 import type { Recovery } from './recovery.ts';
-import { refusalOf } from './refusal.ts';
 
 export const resendVerificationRoute = (recovery: Recovery) =>
   defineRoute({

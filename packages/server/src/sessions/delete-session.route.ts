@@ -1,12 +1,10 @@
 /** DELETE /api/auth/sessions/:session_id */
 import { ReceiptSchema, Type } from '@auth-service/protocol';
-import { refusal } from '../platform/http/index.ts';
+import { refusal, uuidPattern } from '../platform/http/index.ts';
 import type { Revocation } from '../revocation/index.ts';
 import { originOf } from './origin.ts';
 import { defineRoute } from './principal.ts';
 import type { Sessions } from './sessions.ts';
-
-const uuid = '^[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}$';
 
 export const deleteSessionRoute = (deps: { sessions: Sessions; revocation: Revocation }) =>
   defineRoute({
@@ -17,7 +15,7 @@ export const deleteSessionRoute = (deps: { sessions: Sessions; revocation: Revoc
     tags: ['sessions'],
     access: { kind: 'bearer' },
     limit: 'api',
-    params: Type.Object({ session_id: Type.String({ pattern: uuid }) }),
+    params: Type.Object({ session_id: Type.String({ pattern: uuidPattern }) }),
     unknownFields: 'ignore',
     answers: { 200: { description: 'The receipt.', schema: ReceiptSchema } },
     errors: ['not_found', 'overloaded'],

@@ -17,6 +17,7 @@ export {
   isFreshlyAuthenticated,
   type Principal,
   reauthenticationRequired,
+  refusalOf,
 } from './principal.ts';
 export { judgeRedisForSessions } from './redis-fitness.rule.ts';
 export { RotationQueueFull } from './rotation.ts';

@@ -126,6 +126,10 @@ export const reauthenticationRequired = (maxAgeSeconds: number, acr?: 'aal2'): R
     },
   });
 
+/** A refusal of a use case as it is answered: what wants a second factor with the challenge of RFC 9470, the others as they are. */
+export const refusalOf = (refused: Refusal): Refusal =>
+  refused.code === 'reauthentication_required' ? reauthenticationRequired(freshAuthenticationSeconds, 'aal2') : refused;
+
 function refusalFor(reason: string): Refusal {
   switch (reason) {
     case 'expired':

@@ -110,6 +110,9 @@ export interface Refusal {
 
 export type RefusalOptions = Omit<Refusal, 'kind' | 'code'>;
 
+/** A uuid in a path, in either case: the schema of a parameter. */
+export const uuidPattern = '^[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}$';
+
 export const refusal = (code: ErrorCode, options: RefusalOptions = {}): Refusal => ({
   kind: 'refused',
   code,
