@@ -64,7 +64,9 @@ function certificate({ issuer, subject, key, extensions }: Contents, signer: Key
   );
   const signature = tag(0x03, Buffer.concat([hex('00'), sign('sha256', toSign, signer)]));
   const base64 = seq(toSign, ecdsaWithSha256, signature).toString('base64');
-  return `-----BEGIN CERTIFICATE-----\n${base64.replaceAll(/(.{64})/g, '$1\n')}\n-----END CERTIFICATE-----\n`;
+  // No empty line at the end, whatever the length: a signature has two or three of them.
+  const lines = base64.match(/.{1,64}/g) ?? [];
+  return `-----BEGIN CERTIFICATE-----\n${lines.join('\n')}\n-----END CERTIFICATE-----\n`;
 }
 
 const hex = (digits: string): Buffer => Buffer.from(digits, 'hex');
