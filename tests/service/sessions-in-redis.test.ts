@@ -4,6 +4,7 @@ import { after, before, describe, test } from 'node:test';
 import { type Answer, assertProblem, meOf, receiptOf, sessionsOf, tokensOf } from '../support/http.ts';
 import { startRedis, type TestRedis } from '../support/redis.ts';
 import { type RunningService, startService, until } from '../support/service.ts';
+import { besideOthers } from '../support/slack.ts';
 import {
   type Account,
   assertQuiet,
@@ -28,8 +29,8 @@ const changePassword = (service: RunningService, { tokens, password }: Account):
   return service.api.post('/api/auth/change-password', change, { token: tokens.access_token });
 };
 
-/** How long an answer may take: the deadline, and what a shared machine adds. */
-const answeredWithinMs = 2_000;
+/** How long an answer may take: the deadline. */
+const answeredWithinMs = besideOthers(1_000);
 
 async function assertAway(ask: () => Promise<Answer>): Promise<void> {
   const began = performance.now();

@@ -11,6 +11,7 @@ import {
   statement,
 } from '../../packages/server/src/platform/database/index.ts';
 import { startPostgres, type TestPostgres } from '../support/postgres.ts';
+import { besideOthers } from '../support/slack.ts';
 import { startTcpProxy } from '../support/tcp-proxy.ts';
 
 const read = statement<[id: number], { readonly n: number }>('pg_test.read', 'select n from pg_test where id = $1');
@@ -90,10 +91,10 @@ async function assertAwayThenFast(db: Database): Promise<void> {
   const first = await oneOfEach(db);
   assert.deepEqual(first.unexpected, []);
   assert.ok(first.failed > 40, `${first.failed} failed`);
-  assert.ok(first.slowestMs < failsWithinMs, `noticed after ${first.slowestMs} ms`);
+  assert.ok(first.slowestMs < besideOthers(failsWithinMs), `noticed after ${first.slowestMs} ms`);
   const second = await oneOfEach(db);
   assert.equal(second.failed, 46);
-  assert.ok(second.slowestMs < 100, `failed fast in ${second.slowestMs} ms`);
+  assert.ok(second.slowestMs < besideOthers(100), `failed fast in ${second.slowestMs} ms`);
 }
 
 describe('the PostgreSQL driver', () => {

@@ -14,6 +14,7 @@ import {
 } from '../../packages/server/src/platform/redis/index.ts';
 import { startCluster, startSentinels, type TestCluster } from '../support/redis.ts';
 import { until } from '../support/service.ts';
+import { besideOthers } from '../support/slack.ts';
 
 const add = redisFunction('test_add', 1, "return redis.call('INCRBY', KEYS[1], ARGV[1])", Number);
 const ends: (() => Promise<void>)[] = [];
@@ -58,7 +59,7 @@ async function worksAgain(redis: Redis, tag: string): Promise<number> {
     },
     15_000,
   );
-  assert.ok(longestMs < 1_500, `a call took ${longestMs} ms`);
+  assert.ok(longestMs < besideOthers(1_000), `a call took ${longestMs} ms`);
   return performance.now() - began;
 }
 

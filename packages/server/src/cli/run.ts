@@ -24,6 +24,16 @@ export type Parsed =
   | { readonly kind: 'help'; readonly text: string }
   | { readonly kind: 'usage'; readonly text: string };
 
+/**
+ * The name of a key is base64url, so one in 64 begins with a dash. The only flag of one dash is `-h`, and no flag is as
+ * long as such a name: what begins with a dash and is neither is a value.
+ */
+const dashed = /^-(?:[^-].|.{42}$)/s;
+const mark = '\0';
+const marked = (word: string): string => (dashed.test(word) ? mark + word : word);
+const unmarked = <T>(value: T): T | string =>
+  typeof value === 'string' && value.startsWith(mark) ? value.slice(mark.length) : value;
+
 export function parseCommand(words: readonly string[]): Parsed {
   const name = roomCommands.find(
     (command) => command.name === words.slice(0, command.name.split(' ').length).join(' '),
@@ -36,18 +46,25 @@ export function parseCommand(words: readonly string[]): Parsed {
   );
   try {
     const { values, positionals } = parseArgs({
-      args: [...rest],
+      args: rest.map(marked),
       options: { ...options, json: { type: 'boolean' }, help: { type: 'boolean', short: 'h' } },
       allowPositionals: true,
     });
     if (values['help'] === true) return { kind: 'help', text: helpOf(command) };
     if (positionals.length !== command.positionals.length) {
       const missing = command.positionals[positionals.length];
-      const problem = missing === undefined ? `too many arguments: ${positionals.at(-1)}` : `${missing} is missing`;
+      const problem =
+        missing === undefined ? `too many arguments: ${unmarked(positionals.at(-1))}` : `${missing} is missing`;
       return { kind: 'usage', text: `${problem}\n\n${helpOf(command)}` };
     }
-    const flags = values as ParsedCommand['flags'];
-    return { kind: 'command', parsed: { command, args: positionals, flags, json: values['json'] === true } };
+    const flags = Object.fromEntries(
+      Object.entries(values).map(([flag, value]) => [
+        flag,
+        Array.isArray(value) ? value.map(unmarked) : unmarked(value),
+      ]),
+    ) as ParsedCommand['flags'];
+    const args = positionals.map(unmarked);
+    return { kind: 'command', parsed: { command, args, flags, json: values['json'] === true } };
   } catch (error) {
     const problem = error instanceof Error ? (error.message.split('. ')[0] ?? error.message) : 'wrong usage';
     return { kind: 'usage', text: `${problem}\n\n${helpOf(command)}` };
