@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { AuthError, type ClientOptions, createClient } from './index.ts';
+import { AuthError, type ClientOptions, createClient, withStepUp } from './index.ts';
 import { type Answer, fakeService, refused, sessionOf, storageWith, tokens, user } from './testing.ts';
 
 const baseUrl = 'http://auth.test';
@@ -101,6 +101,49 @@ describe('the calls of the client', () => {
     assert.deepEqual([service.calls.length, waits.length], [1, 0]);
   });
 
+  test('Retry-After may be a date, which is read beside the clock of who sent it', async () => {
+    const headers = { 'retry-after': 'Wed, 21 Oct 2015 07:28:03 GMT', date: 'Wed, 21 Oct 2015 07:28:00 GMT' };
+    const { client, waits } = clientOf(() => refused(503, 'overloaded', headers), {
+      storage: storageWith(sessionOf(0, far)),
+      retries: 1,
+    });
+    await assert.rejects(client.me(), (error: unknown) => error instanceof AuthError && error.retryAfter === 3);
+    assert.deepEqual(waits, [3_000]);
+  });
+
+  test('a step-up is asked for once, where the service asks for it, and the call is made again', async () => {
+    let isFresh = false;
+    const { client, service } = clientOf(
+      ({ path }) => {
+        if (path === '/reauthenticate') isFresh = true;
+        if (path === '/reauthenticate') return { status: 200, body: { ...tokens(5), session_id: 'new' } };
+        return isFresh
+          ? { status: 200, body: { recovery_codes: ['one'] } }
+          : refused(401, 'reauthentication_required', { 'www-authenticate': 'Bearer max_age=600' });
+      },
+      { storage: storageWith(sessionOf(0, far)) },
+    );
+    const asked: unknown[] = [];
+    const prove = async (challenge: unknown): Promise<void> => {
+      asked.push(challenge);
+      await client.reauthenticate({ password: 'x' });
+    };
+    assert.deepEqual(await withStepUp(() => client.renewRecoveryCodes(), prove), ['one']);
+    assert.deepEqual(asked, [{ maxAge: 600, acr: null }]);
+    assert.equal(((await client.state()) as { session_id: string }).session_id, 'new');
+    assert.equal(service.asked('/mfa/recovery-codes').at(-1)?.token, 'access-5');
+    const cancelled = async (): Promise<never> => Promise.reject(new Error('cancelled'));
+    isFresh = false;
+    await assert.rejects(
+      withStepUp(() => client.renewRecoveryCodes(), cancelled),
+      /cancelled/,
+    );
+    await assert.rejects(
+      withStepUp(() => Promise.reject(new Error('mine')), cancelled),
+      /mine/,
+    );
+  });
+
   test('a fault of the service is not repeated', async () => {
     const { client, service } = clientOf(() => refused(500, 'internal_error'), {
       storage: storageWith(sessionOf(0, far)),
@@ -138,6 +181,7 @@ describe('the calls of the client', () => {
     const client = createClient({ baseUrl, fetch: portal, storage, now: () => 10 });
     await assert.rejects(client.login({ email: 'a', password: 'b' }), hasCode('unexpected_answer'));
     await assert.rejects(client.accessToken(), hasCode('unexpected_answer'));
+    await assert.rejects(client.forgotPassword('a'), hasCode('unexpected_answer'));
     assert.equal(storage.session()?.refresh_token, 'refresh-0');
   });
 
@@ -189,6 +233,113 @@ describe('the calls of the client', () => {
   });
 });
 
+describe('cookie mode', () => {
+  const cookieAnswer = (n: number, more = {}) => {
+    const { access_token: _access, refresh_token: _refresh, ...answer } = tokens(n);
+    return { ...answer, ...more };
+  };
+  /** One browser: its cookies are known to the service alone, each page has a memory of its own. */
+  function pagesOf(count: number) {
+    let session: string | null = null;
+    let now = 1;
+    const service = fakeService(({ path }) => {
+      if (path === '/login') {
+        session = `s${now}`;
+        return { status: 200, body: cookieAnswer(1, { session_id: session }) };
+      }
+      if (session === null) return refused(401, path === '/refresh-token' ? 'invalid_refresh_token' : 'missing_token');
+      if (path === '/logout') {
+        session = null;
+        return { status: 200, body: { revoked: true } };
+      }
+      if (path === '/refresh-token') return { status: 200, body: cookieAnswer(2, { session_id: session }) };
+      return { status: 200, body: { user, session: { id: session } } };
+    });
+    const pages = Array.from({ length: count }, () => {
+      const client = createClient({ baseUrl, fetch: service.fetch, mode: 'cookie', now: () => now });
+      const heard: string[] = [];
+      client.onChange((state) => heard.push(state.status === 'signed_in' ? state.session_id : state.reason));
+      return { client, heard };
+    });
+    const heardBy = async (index: number, what: string): Promise<void> => {
+      for (let turn = 0; pages[index]?.heard.at(-1) !== what; turn += 1) {
+        if (turn > 2_000) throw new Error(`page ${index} heard ${pages[index]?.heard.join()}`);
+        await new Promise((resolve) => setTimeout(resolve, 5));
+      }
+    };
+    const close = (): void => {
+      for (const { client } of pages) client.close();
+    };
+    const heard = (index: number) => pages[index]?.heard;
+    return { service, pages: pages.map(({ client }) => client), heard, heardBy, close, pass: () => (now += 1) };
+  }
+
+  test('a page that was loaded anew learns by me() that it is signed in, and as whom', async () => {
+    const { pages, close, service } = pagesOf(2);
+    const [first, second] = pages as [(typeof pages)[0], (typeof pages)[0]];
+    await first.login({ email: 'a', password: 'b' });
+    first.close();
+    assert.equal((await second.me()).user.id, user.id);
+    assert.deepEqual(await second.state(), { status: 'signed_in', session_id: 's1', user });
+    await second.sessions();
+    assert.equal(service.asked('/refresh-token').length, 0);
+    close();
+  });
+
+  test('a login and a logout in one page are heard in the others, which share its cookies', async () => {
+    const { pages, close, heardBy, pass } = pagesOf(3);
+    const [first, second, third] = pages as [(typeof pages)[0], (typeof pages)[0], (typeof pages)[0]];
+    await first.login({ email: 'a', password: 'b' });
+    await heardBy(1, 's1');
+    pass();
+    await second.login({ email: 'c', password: 'd' });
+    await heardBy(0, 's2');
+    await heardBy(2, 's2');
+    await third.logout();
+    await heardBy(0, 'logged_out');
+    await heardBy(1, 'logged_out');
+    await assert.rejects(first.me(), hasCode('missing_token'));
+    close();
+  });
+
+  test('a page that has found no session takes none from another that has just signed in', async () => {
+    const { pages, heard, close, heardBy, pass } = pagesOf(2);
+    const [first, second] = pages as [(typeof pages)[0], (typeof pages)[0]];
+    await first.login({ email: 'a', password: 'b' });
+    await heardBy(1, 's1');
+    const late = new BroadcastChannel(`auth-service ${baseUrl} cookies`);
+    late.postMessage({ replaced: null, session: null, state: { status: 'signed_out', reason: 'nobody' } });
+    pass();
+    await second.login({ email: 'a', password: 'b' });
+    await heardBy(0, 's2');
+    assert.deepEqual(heard(0), ['s1', 's2']);
+    late.close();
+    close();
+  });
+
+  test('a logout is said once where the service has answered, for the cookies went with the answer', async () => {
+    const busy = clientOf(() => refused(503, 'overloaded'), { mode: 'cookie' });
+    await assert.rejects(busy.client.logout(), hasCode('overloaded'));
+    assert.equal(busy.service.asked('/logout').length, 1);
+    busy.client.close();
+    let tries = 0;
+    const lost: typeof fetch = async () => {
+      tries += 1;
+      throw new TypeError('connection reset');
+    };
+    const away = clientOf(() => ({ status: 200 }), { mode: 'cookie', fetch: lost });
+    await assert.rejects(away.client.logout(), hasCode('network_error'));
+    assert.equal(tries, 3);
+    away.client.close();
+  });
+
+  test('there is no token to send elsewhere, and that is said', async () => {
+    const { client } = clientOf(() => ({ status: 200 }), { mode: 'cookie' });
+    await assert.rejects(client.fetch(`${baseUrl}/orders`), /no script has a token/);
+    client.close();
+  });
+});
+
 describe('fetch for an API of your own', () => {
   const session = sessionOf(0, far);
 
@@ -220,6 +371,33 @@ describe('fetch for an API of your own', () => {
       await assert.rejects(client.fetch(url), /not among the origins/);
     }
     assert.equal(service.calls.length, 0);
+  });
+
+  test('follows no redirect, whatever the caller says', async () => {
+    const { client, service } = clientOf(() => ({ status: 200 }), { storage: storageWith(session) });
+    for (const redirect of ['follow', 'error', 'manual'] as const)
+      await client.fetch(`${baseUrl}/orders`, { redirect });
+    assert.deepEqual(
+      service.calls.map(({ init }) => init?.redirect),
+      ['error', 'error', 'manual'],
+    );
+  });
+
+  test('a page without an origin has none of its own, and origins may be listed as addresses', async () => {
+    const globals = globalThis as { location?: unknown };
+    globals.location = { href: 'data:text/html,x' };
+    try {
+      const { client, service } = clientOf(() => ({ status: 200 }), {
+        storage: storageWith(session),
+        apiOrigins: ['https://api.test/v1/'],
+      });
+      await assert.rejects(client.fetch('data:text/plain,x'), /not among the origins/);
+      await assert.rejects(client.fetch('app://elsewhere/'), /not among the origins/);
+      await client.fetch('https://api.test/v2/orders');
+      assert.equal(service.calls.length, 1);
+    } finally {
+      delete globals.location;
+    }
   });
 
   test('a 401 that does not speak of the token renews nothing', async () => {

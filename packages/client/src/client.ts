@@ -4,7 +4,7 @@
  * Every method rejects with an `AuthError` that carries the service's code, or with the reason of the caller's `AbortSignal`.
  * How the session is kept stands in `keeper.ts`, how a call is made in `transport.ts`.
  */
-import type { Passkey, Receipt, Session, User } from '@auth-service/protocol';
+import type { EmailProven, Passkey, Receipt, Session, User } from '@auth-service/protocol';
 import { AuthError } from './errors.ts';
 import { type AuthState, createKeeper, type Keeper } from './keeper.ts';
 import { type AuthStorage, memoryStorage, type StoredSession } from './storage.ts';
@@ -76,9 +76,11 @@ const endedTokenCodes: ReadonlySet<string> = new Set(['token_expired', 'token_re
 export function createClient(options: ClientOptions) {
   const cookies = options.mode === 'cookie';
   const http = options.fetch ?? ((input, init) => fetch(input, init));
+  const now = options.now ?? Date.now;
   const send = createTransport({
     baseUrl: options.baseUrl,
     fetch: http,
+    now,
     sleep: options.sleep ?? sleep,
     cookies,
     retriesMax: options.retries ?? 2,
@@ -87,22 +89,23 @@ export function createClient(options: ClientOptions) {
   const keeper = createKeeper({
     storage: options.storage ?? memoryStorage(),
     send,
-    now: options.now ?? Date.now,
+    now,
     cookies,
     baseUrl: options.baseUrl,
   });
   const raw = createRaw(send, keeper, cookies);
-  const origins = new Set([new URL(options.baseUrl).origin, ...(options.apiOrigins ?? [])]);
+  const origins = new Set([options.baseUrl, ...(options.apiOrigins ?? [])].map((url) => new URL(url).origin));
   return {
     raw,
-    ...signing(raw, keeper, send),
+    ...signing(raw, keeper, { send, cookies }),
     ...account(raw, keeper),
     ...factors(raw),
     /**
      * `fetch` for your own API, with the access token, and again once where it is answered 401 with a body that can be sent
-     * twice. Only the service's origin, the page's own and `apiOrigins` get it: any other is refused. Not for cookie mode.
+     * twice. Only the service's origin, the page's own and `apiOrigins` get it: any other is refused, and so is a redirect. Not
+     * for cookie mode, where no script has a token.
      */
-    fetch: (input: string | URL, init: RequestInit = {}) => fetchWith(input, init, { keeper, http, origins }),
+    fetch: (input: string | URL, init: RequestInit = {}) => fetchWith(input, init, { keeper, http, origins, cookies }),
     /** A good access token, renewed where it is due; `null` where nobody is signed in, and in cookie mode. */
     accessToken: async ({ signal }: CallOptions = {}): Promise<string | null> =>
       (await keeper.session(signal))?.access_token ?? null,
@@ -153,7 +156,9 @@ const isOver = (error: AuthError, cookies: boolean): boolean =>
   endedTokenCodes.has(error.code) || (cookies && error.code === 'missing_token');
 
 /** In and out. */
-function signing(raw: RawClient, keeper: Keeper, send: Send) {
+function signing(raw: RawClient, keeper: Keeper, { send, cookies }: { send: Send; cookies: boolean }) {
+  // An answer of whatever kind has taken the cookies away, so there is nothing to say again.
+  const repeatable = cookies ? 'unanswered' : true;
   return {
     /** `null` where the address must be verified first; the answer is the same for an address that is known. */
     async register(
@@ -189,13 +194,16 @@ function signing(raw: RawClient, keeper: Keeper, send: Send) {
       { signal }: CallOptions = {},
     ): Promise<LoginResult> =>
       raw.signIn(raw.call({ method: 'POST', path: '/reauthenticate', body: bodyOf(proof), signal })),
-    /** Ends this session. What is kept here is forgotten even when the service cannot be reached; that is then told. */
+    /**
+     * Ends this session. What is kept here is forgotten even when the service cannot be reached; that is then told: the session
+     * lives on there, and in cookie mode without any answer (`status` 0) so do the cookies.
+     */
     async logout({
       signal,
       forgetDevice = false,
     }: CallOptions & { forgetDevice?: boolean } = {}): Promise<Receipt | null> {
       try {
-        return (await raw.call({ method: 'POST', path: '/logout', signal, repeatable: true })) as Receipt;
+        return (await raw.call({ method: 'POST', path: '/logout', signal, repeatable })) as Receipt;
       } catch (error) {
         // Over already: that is what was wanted.
         if (error instanceof AuthError && (error.status === 401 || error.code === 'signed_out')) return null;
@@ -224,7 +232,7 @@ function account(raw: RawClient, keeper: Keeper) {
   return {
     async me({ signal }: CallOptions = {}): Promise<{ user: User; session: Session }> {
       const answer = await call<{ user: User; session: Session }>({ method: 'GET', path: '/me', signal });
-      await told(answer);
+      await keeper.learn(answer.user, answer.session.id);
       return answer;
     },
     updateProfile: async (
@@ -250,24 +258,30 @@ function account(raw: RawClient, keeper: Keeper) {
         body: { current_password: change.current, new_password: change.next },
         signal,
       }),
-    /** Takes effect when the link in the mail to the new address is followed. */
-    changeEmail: (body: { email: string; password?: string }, { signal }: CallOptions = {}) =>
-      call<unknown>({ method: 'POST', path: '/change-email', body, signal }),
-    /** The token of the link in the mail. */
-    verifyEmail: (token: string, { signal }: CallOptions = {}) =>
-      raw.send({ method: 'POST', path: '/verify-email', body: { token }, signal }),
-    resendVerification: (email: string, { signal }: CallOptions = {}) =>
-      raw.send({ method: 'POST', path: '/resend-verification', body: { email }, signal }),
+    /** Takes effect when the code in the mail to the new address is proven. */
+    changeEmail: async (
+      { email, password }: { email: string; password?: string },
+      { signal }: CallOptions = {},
+    ): Promise<void> => {
+      const body = { new_email: email, ...(password === undefined ? {} : { password }) };
+      await raw.call({ method: 'POST', path: '/change-email', body, signal });
+    },
+    /** The code of the mail, of a registration or of another address. Nobody is signed in by it. */
+    verifyEmail: async (token: string, { signal }: CallOptions = {}) =>
+      (await raw.send({ method: 'POST', path: '/verify-email', body: { token }, signal })) as EmailProven,
     /** The same answer for every address. */
-    forgotPassword: (email: string, { signal }: CallOptions = {}) =>
-      raw.send({ method: 'POST', path: '/forgot-password', body: { email }, signal }),
-    resetPassword: (reset: { token: string; password: string }, { signal }: CallOptions = {}) =>
-      raw.send({
-        method: 'POST',
-        path: '/reset-password',
-        body: { token: reset.token, new_password: reset.password },
-        signal,
-      }),
+    resendVerification: async (email: string, { signal }: CallOptions = {}): Promise<void> => {
+      await raw.send({ method: 'POST', path: '/resend-verification', body: { email }, signal });
+    },
+    /** The same answer for every address. */
+    forgotPassword: async (email: string, { signal }: CallOptions = {}): Promise<void> => {
+      await raw.send({ method: 'POST', path: '/forgot-password', body: { email }, signal });
+    },
+    /** With the code of the mail. Ends every session, and signs nobody in. */
+    resetPassword: async ({ token, password }: { token: string; password: string }, { signal }: CallOptions = {}) => {
+      const body = { token, new_password: password };
+      return (await raw.send({ method: 'POST', path: '/reset-password', body, signal })) as Receipt;
+    },
     sessions: async ({ signal }: CallOptions = {}): Promise<readonly Session[]> =>
       (await call<{ sessions: Session[] }>({ method: 'GET', path: '/sessions', signal })).sessions,
     endSession: (id: string, { signal }: CallOptions = {}) =>
@@ -327,19 +341,23 @@ interface FetchDeps {
   readonly keeper: Keeper;
   readonly http: typeof fetch;
   readonly origins: ReadonlySet<string>;
+  readonly cookies: boolean;
 }
 
 async function fetchWith(input: string | URL, init: RequestInit, deps: FetchDeps): Promise<Response> {
   const page = (globalThis as { location?: { href: string } }).location?.href;
   const url = new URL(input, page);
-  if (!deps.origins.has(url.origin) && !(page !== undefined && url.origin === new URL(page).origin)) {
+  // A page of no origin (a file, a sandbox) has none of its own that could be told from another.
+  const isListed = deps.origins.has(url.origin) || (page !== undefined && url.origin === new URL(page).origin);
+  if (!isListed || url.origin === 'null') {
     throw new TypeError(`${url.origin} is not among the origins that get the access token`);
   }
+  if (deps.cookies) throw new TypeError('in cookie mode no script has a token to send');
   const signal = init.signal ?? undefined;
   const attempt = (session: StoredSession): Promise<Response> => {
     const headers = new Headers(init.headers);
     headers.set('authorization', `Bearer ${session.access_token}`);
-    return deps.http(url, { redirect: 'error', ...init, headers });
+    return deps.http(url, { ...init, headers, redirect: init.redirect === 'manual' ? 'manual' : 'error' });
   };
   const session = await deps.keeper.session(signal);
   if (session?.access_token === undefined) throw new AuthError('signed_out', 'nobody is signed in');

@@ -63,20 +63,29 @@ interface AuthErrorDetails {
 }
 
 /** The error that a refusing answer tells of. */
-export function errorOf(response: Response, body: Readonly<Record<string, unknown>>): AuthError {
+export function errorOf(response: Response, body: Readonly<Record<string, unknown>>, nowMs: number): AuthError {
   const { status, headers } = response;
   const known = typeof body['code'] === 'string';
-  const seconds = Number(headers.get('retry-after') ?? Number.NaN);
   return new AuthError(
     known ? (body['code'] as ErrorCode) : 'unexpected_answer',
     typeof body['detail'] === 'string' ? body['detail'] : `the service answered ${status}`,
     {
       status,
       body,
-      retryAfter: Number.isFinite(seconds) && seconds >= 0 ? seconds : null,
+      retryAfter: retryAfterOf(headers, nowMs),
       challenge: body['code'] === 'reauthentication_required' ? challengeOf(headers.get('www-authenticate')) : null,
     },
   );
+}
+
+/** RFC 9110 section 10.2.3: seconds, or a date, which is read beside the answer's own where this machine's clock need not be right. */
+function retryAfterOf(headers: Headers, nowMs: number): number | null {
+  const text = headers.get('retry-after');
+  if (text === null) return null;
+  if (/^\d+$/.test(text)) return Number(text);
+  const sent = Date.parse(headers.get('date') ?? '');
+  const seconds = Math.ceil((Date.parse(text) - (Number.isNaN(sent) ? nowMs : sent)) / 1_000);
+  return Number.isNaN(seconds) ? null : Math.max(0, seconds);
 }
 
 function challengeOf(header: string | null): Challenge {

@@ -11,6 +11,7 @@ export {
 } from './client.ts';
 export { AuthError, type Challenge, type ClientCode, type FieldProblem } from './errors.ts';
 export type { AuthState, EndReason } from './keeper.ts';
+export { withStepUp } from './step-up.ts';
 export {
   type AuthStorage,
   memoryStorage,

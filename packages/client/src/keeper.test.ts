@@ -94,6 +94,61 @@ describe('renewing the session', () => {
     assert.equal(service.rotations(), 1);
   });
 
+  test('all attempts of one renewal are begun within the grace of the service, however slowly nothing comes', async () => {
+    let now = 0;
+    const begun: number[] = [];
+    const limits: number[] = [];
+    const { timeout } = AbortSignal;
+    AbortSignal.timeout = (ms) => {
+      limits.push(ms);
+      return AbortSignal.abort(new DOMException('too slow', 'TimeoutError'));
+    };
+    try {
+      const slow: typeof fetch = async (_url, init) => {
+        begun.push(now);
+        now += limits.at(-1) ?? 0;
+        throw init?.signal?.reason;
+      };
+      const client = createClient({
+        baseUrl,
+        fetch: slow,
+        storage: storageWith(due),
+        now: () => hour,
+        sleep: async (ms) => {
+          now += ms;
+        },
+      });
+      await assert.rejects(client.accessToken(), (error: unknown) => (error as AuthError).code === 'timeout');
+    } finally {
+      AbortSignal.timeout = timeout;
+    }
+    assert.equal(begun.length, 3);
+    assert.ok(now <= 30_000, `the last was given up after ${now} ms`);
+  });
+
+  test('a listener that throws takes nothing from a login or from other listeners', async () => {
+    const thrown: unknown[] = [];
+    const note = (error: unknown): void => void thrown.push(error);
+    const listeners = process.listeners('uncaughtException');
+    process.removeAllListeners('uncaughtException').once('uncaughtException', note);
+    try {
+      const service = fakeService(() => ({ status: 200, body: tokens(1) }));
+      const client = createClient({ baseUrl, fetch: service.fetch, now: () => 0 });
+      const heard: string[] = [];
+      client.onChange(() => {
+        throw new Error('of the application');
+      });
+      client.onChange(({ status }) => heard.push(status));
+      assert.equal((await client.login({ email: 'a', password: 'b' })).kind, 'signed_in');
+      assert.deepEqual(heard, ['signed_in']);
+      await new Promise((resolve) => setImmediate(resolve));
+    } finally {
+      process.removeAllListeners('uncaughtException');
+      for (const listener of listeners) process.on('uncaughtException', listener);
+    }
+    assert.match(String(thrown[0]), /of the application/);
+  });
+
   test('a 401 that is not the word of the service on the refresh token logs nobody out', async () => {
     const service = fakeService(() => refused(401, 'proxy_says_no'));
     const storage = storageWith(due);
@@ -263,6 +318,75 @@ describe('several tabs', () => {
     for (const tab of [one, other, bystander]) tab.close();
   });
 
+  test('a forged message of some script of the origin changes nothing that is kept, and tells nothing untrue', async () => {
+    const text = sharedText({ session: sessionOf(0, hour) });
+    const client = createClient({ baseUrl, storage: webStorage(text), fetch: rotatingService().fetch, now: () => 0 });
+    const heard = changesOf(client);
+    const forger = new BroadcastChannel(`auth-service ${baseUrl} auth-service`);
+    const theirs = { ...sessionOf(7, hour), session_id: 'theirs' };
+    const mine = sessionOf(0, hour);
+    for (const message of [
+      null,
+      7,
+      'x',
+      {},
+      { replaced: null, session: null, state: { status: 'signed_out', reason: 'logged_out' } },
+      { replaced: null, session: theirs, state: { status: 'signed_in', session_id: 'theirs', user: { id: 'm' } } },
+      { replaced: { ...mine, access_token: 'guessed' }, session: theirs, state: {} },
+      { replaced: mine, session: mine, state: { status: 'signed_out', reason: '<b>' } },
+    ]) {
+      forger.postMessage(message);
+    }
+    // What is kept was told; the last message is heard, as what is true.
+    await heard.count(1);
+    assert.deepEqual(heard.states, [{ status: 'signed_in', session_id: 's', user: null }]);
+    assert.equal(await client.accessToken(), 'access-0');
+    forger.close();
+    client.close();
+  });
+
+  test('a page that the browser kept aside learns what it has missed when it is shown again', async () => {
+    const text = sharedText({ session: sessionOf(0, hour) });
+    const page = new EventTarget();
+    const globals = globalThis as unknown as Record<string, unknown>;
+    globals['addEventListener'] = page.addEventListener.bind(page);
+    globals['removeEventListener'] = page.removeEventListener.bind(page);
+    try {
+      const client = createClient({ baseUrl, storage: webStorage(text), fetch: rotatingService().fetch, now: () => 0 });
+      const heard = changesOf(client);
+      await client.sessions();
+      // A logout in another tab, of which no word came.
+      text.setItem('auth-service', '{"session":null}');
+      page.dispatchEvent(Object.assign(new Event('pageshow'), { persisted: false }));
+      page.dispatchEvent(Object.assign(new Event('pageshow'), { persisted: true }));
+      await heard.count(1);
+      assert.deepEqual(heard.states, [{ status: 'signed_out', reason: 'ended' }]);
+      client.close();
+      page.dispatchEvent(Object.assign(new Event('pageshow'), { persisted: true }));
+      assert.equal(heard.states.length, 1);
+    } finally {
+      delete globals['addEventListener'];
+      delete globals['removeEventListener'];
+    }
+  });
+
+  test('what a full storage does not take is held in memory: the new refresh token above all', async () => {
+    const text = sharedText({ session: due });
+    const full = {
+      getItem: text.getItem,
+      setItem() {
+        throw new DOMException('full', 'QuotaExceededError');
+      },
+    };
+    const service = rotatingService();
+    let now = hour;
+    const client = createClient({ baseUrl, storage: webStorage(full), fetch: service.fetch, now: () => now });
+    assert.equal(await client.accessToken(), 'access-1');
+    now = 3 * hour;
+    assert.equal(await client.accessToken(), 'access-2');
+    client.close();
+  });
+
   test('what stands in the storage and is not ours counts as nothing', async () => {
     for (const text of [
       '',
@@ -272,6 +396,7 @@ describe('several tabs', () => {
       '{"session":7}',
       '{"session":{"session_id":"s"}}',
       '{"session":{"session_id":1}}',
+      '{"session":{"session_id":"s","expires_at":9e9,"obtained_at":0,"access_token":{}}}',
     ]) {
       const storage = webStorage({ getItem: () => text, setItem: () => {} });
       const client = createClient({ baseUrl, storage, fetch: rotatingService().fetch, now: () => 0 });

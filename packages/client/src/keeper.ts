@@ -10,9 +10,9 @@
  */
 import type { TokenAnswer, User } from '@auth-service/protocol';
 import { AuthError, isTemporary } from './errors.ts';
-import type { AuthStorage, StoredSession } from './storage.ts';
+import { type AuthStorage, type StoredSession, soundSession } from './storage.ts';
 import { noTabs, openTabs } from './tabs.ts';
-import type { Send } from './transport.ts';
+import { notOurs, type Send } from './transport.ts';
 
 /** Nobody has signed in here; somebody signed out; the service has ended the session. */
 export type EndReason = 'nobody' | 'logged_out' | 'ended';
@@ -33,7 +33,8 @@ export interface Keeper {
   renewed(used: StoredSession | null, signal?: AbortSignal): Promise<StoredSession | null>;
   keep(answer: unknown): Promise<User>;
   forget(reason: EndReason, forgetDevice?: boolean): Promise<void>;
-  learn(user: User): Promise<void>;
+  /** What an answer told of who is there; `sessionId` where it told that, too. */
+  learn(user: User, sessionId?: string): Promise<void>;
   deviceToken(): Promise<string | undefined>;
   state(): Promise<AuthState>;
   onChange(listener: (state: AuthState) => void): () => void;
@@ -63,19 +64,29 @@ const renewAheadMs = 30_000;
 const clockBackMs = 5_000;
 /** After an attempt that failed while the token was still good, milliseconds. */
 const pauseMs = 5_000;
+/**
+ * Of one attempt to renew, milliseconds. All attempts are begun well within the service's grace (`REFRESH_REUSE_GRACE`, 30 s),
+ * in which a token whose answer was lost gets the same successor; later it counts as stolen.
+ */
+const renewMsMax = 8_000;
 
 const endedCodes: ReadonlySet<string> = new Set(['invalid_refresh_token', 'refresh_token_reused']);
 
 export function createKeeper(deps: KeeperDeps): Keeper {
   const { storage, send, now } = deps;
   const listeners = new Set<(state: AuthState) => void>();
+  // The cookies of a browser are shared by its tabs, wherever each of them keeps what it knows.
+  const shared = storage.shared ?? (deps.cookies ? 'cookies' : undefined);
+  // A storage that cannot be read now is read again with the next call.
+  const later = (): void => {};
   const tabs =
-    storage.shared === undefined
+    shared === undefined
       ? noTabs
-      : openTabs(`auth-service ${deps.baseUrl} ${storage.shared}`, (message) => {
-          // A storage that cannot be read now is read again with the next call.
-          hear(message as Message).catch(() => {});
-        });
+      : openTabs(
+          `auth-service ${deps.baseUrl} ${shared}`,
+          (message) => void hear(message).catch(later),
+          () => void lookAgain().catch(later),
+        );
   let renewing: Promise<StoredSession | null> | null = null;
   let pausedUntil = 0;
   /** Grows with everything that is kept or forgotten here, so that late answers are known as such. */
@@ -88,7 +99,16 @@ export function createKeeper(deps: KeeperDeps): Keeper {
     const before = told;
     told = state;
     if (before !== null && sameState(before, state)) return;
-    for (const listener of listeners) listener(state);
+    for (const listener of listeners) {
+      try {
+        listener(state);
+      } catch (error) {
+        // Theirs to hear of, and no reason for a login to fail.
+        queueMicrotask(() => {
+          throw error;
+        });
+      }
+    }
   }
 
   async function replace(session: StoredSession | null, state: AuthState, device?: string | null): Promise<void> {
@@ -102,15 +122,30 @@ export function createKeeper(deps: KeeperDeps): Keeper {
     tell(state);
   }
 
-  async function hear({ replaced, session, state }: Message): Promise<void> {
+  async function hear(message: unknown): Promise<void> {
+    const { replaced, session, state } = messageOf(message);
     const stored = await storage.load();
     const mine = stored?.session ?? null;
     // A storage that both tabs write needs nothing; one that each has a copy of (a duplicated tab) is brought up to date.
-    if (replaced !== null && mine !== null && same(mine, replaced) && !same(mine, session)) {
+    const isMine = deps.cookies
+      ? isOfSameCookies(mine, replaced, session, state)
+      : replaced !== null && mine !== null && same(mine, replaced);
+    if (isMine && !same(mine, session)) {
       changes += 1;
       await storage.save({ ...stored, session });
       tell(state);
     } else if (same(mine, session)) tell(state);
+  }
+
+  /** What happened while this page was kept aside was told to nobody here. */
+  async function lookAgain(): Promise<void> {
+    const stored = await load();
+    const isKnown =
+      stored === null
+        ? told?.status === 'signed_out'
+        : told?.status === 'signed_in' && told.session_id === stored.session_id;
+    if (deps.cookies && stored !== null) await renewOnce(stored);
+    else if (!isKnown) tell(stateOf(stored));
   }
 
   function isGood(session: StoredSession): boolean {
@@ -127,7 +162,7 @@ export function createKeeper(deps: KeeperDeps): Keeper {
     let answer: unknown = null;
     try {
       const body = deps.cookies ? {} : { refresh_token: before?.refresh_token };
-      answer = await send({ method: 'POST', path: '/refresh-token', body, repeatable: true });
+      answer = await send({ method: 'POST', path: '/refresh-token', body, repeatable: true, timeoutMs: renewMsMax });
     } catch (error) {
       if (!(error instanceof AuthError) || !endedCodes.has(error.code)) throw error;
     }
@@ -186,16 +221,22 @@ export function createKeeper(deps: KeeperDeps): Keeper {
     },
     keep,
     forget,
-    async learn(user) {
+    async learn(user, sessionId) {
       const stored = await load();
-      if (stored !== null) tell({ status: 'signed_in', session_id: stored.session_id, user });
+      const id = sessionId ?? stored?.session_id;
+      if (id === undefined) return;
+      const state = { status: 'signed_in', session_id: id, user } as const;
+      // By its cookies a page finds a session that it has not begun. They end by themselves, and a call without one renews them.
+      if (deps.cookies && stored?.session_id !== id) {
+        await replace({ session_id: id, expires_at: Number.MAX_SAFE_INTEGER, obtained_at: now() }, state);
+      } else if (stored?.session_id === id) tell(state);
     },
     deviceToken: async () => (await storage.load())?.device_token,
     async state() {
       const stored = await load();
       if (stored === null) return told?.status === 'signed_out' ? told : { status: 'signed_out', reason: 'nobody' };
       if (told?.status === 'signed_in' && told.session_id === stored.session_id) return told;
-      return { status: 'signed_in', session_id: stored.session_id, user: null };
+      return stateOf(stored);
     },
     onChange(listener) {
       listeners.add(listener);
@@ -213,6 +254,38 @@ const same = (a: StoredSession | null, b: StoredSession | null): boolean =>
     a.obtained_at === b.obtained_at &&
     a.access_token === b.access_token);
 
+const stateOf = (session: StoredSession | null): AuthState =>
+  session === null
+    ? { status: 'signed_out', reason: 'ended' }
+    : { status: 'signed_in', session_id: session.session_id, user: null };
+
+/** Any script of the origin can send what it likes: what is told of must be what is kept. */
+function messageOf(value: unknown): Message {
+  const { replaced, session, state } = (value ?? {}) as { [name in keyof Message]?: unknown };
+  const kept = soundSession(session);
+  const { reason, user } = (state ?? {}) as { reason?: unknown; user?: unknown };
+  return {
+    replaced: soundSession(replaced),
+    session: kept,
+    state:
+      kept === null
+        ? { status: 'signed_out', reason: reason === 'logged_out' || reason === 'nobody' ? reason : 'ended' }
+        : { ...stateOf(kept), ...(typeof user === 'object' ? { user: user as User | null } : {}) },
+  };
+}
+
+/** With cookies the latest login in the browser is everybody's, and a logout ends what all had; an end, only who had that session. */
+function isOfSameCookies(
+  mine: StoredSession | null,
+  replaced: StoredSession | null,
+  session: StoredSession | null,
+  state: AuthState,
+): boolean {
+  if (session !== null) return mine === null || session.obtained_at >= mine.obtained_at;
+  if (state.status === 'signed_out' && state.reason === 'logged_out') return true;
+  return mine !== null && mine.session_id === replaced?.session_id;
+}
+
 const sameState = (a: AuthState, b: AuthState): boolean => JSON.stringify(a) === JSON.stringify(b);
 
 /** A page of somebody's proxy, answered with 200, is no session. */
@@ -223,7 +296,7 @@ function sessionAnswerOf(value: unknown, cookies: boolean): SessionAnswer {
     typeof answer.expires_in === 'number' &&
     typeof answer.user === 'object' &&
     (cookies || (typeof answer.access_token === 'string' && typeof answer.refresh_token === 'string'));
-  if (!sound) throw new AuthError('unexpected_answer', 'this is no answer of the service', { status: 200 });
+  if (!sound) throw new AuthError('unexpected_answer', notOurs, { status: 200 });
   return answer as SessionAnswer;
 }
 

@@ -45,12 +45,14 @@ export interface WebStorage {
 
 /**
  * In `localStorage` (all tabs, until logout) or `sessionStorage` (this tab). Any script of the page can read it: prefer memory,
- * or cookie mode. What cannot be read as ours counts as nothing; a full or forbidden storage loses what it holds, and nothing else.
+ * or cookie mode. What cannot be read as ours counts as nothing; what a full or forbidden storage does not take is held in memory.
  */
 export function webStorage(storage: WebStorage, key = 'auth-service'): AuthStorage {
+  let untaken: Stored | null = null;
   return {
     shared: key,
     load() {
+      if (untaken !== null) return untaken;
       try {
         return storedOf(JSON.parse(storage.getItem(key) ?? 'null'));
       } catch {
@@ -58,7 +60,12 @@ export function webStorage(storage: WebStorage, key = 'auth-service'): AuthStora
       }
     },
     save(stored) {
-      storage.setItem(key, JSON.stringify(stored));
+      try {
+        storage.setItem(key, JSON.stringify(stored));
+        untaken = null;
+      } catch {
+        untaken = stored;
+      }
     },
   };
 }
@@ -66,9 +73,18 @@ export function webStorage(storage: WebStorage, key = 'auth-service'): AuthStora
 function storedOf(value: unknown): Stored | null {
   if (typeof value !== 'object' || value === null) return null;
   const { session, device_token: device } = value as Partial<Stored>;
+  return { session: soundSession(session), ...(typeof device === 'string' ? { device_token: device } : {}) };
+}
+
+/** `null` for what is no session, whoever wrote it. */
+export function soundSession(value: unknown): StoredSession | null {
+  const session = (value ?? {}) as Partial<Record<keyof StoredSession, unknown>>;
+  const isText = (part: unknown): boolean => part === undefined || typeof part === 'string';
   const sound =
-    typeof session?.session_id === 'string' &&
+    typeof session.session_id === 'string' &&
     Number.isFinite(session.expires_at) &&
-    Number.isFinite(session.obtained_at);
-  return { session: sound ? session : null, ...(typeof device === 'string' ? { device_token: device } : {}) };
+    Number.isFinite(session.obtained_at) &&
+    isText(session.access_token) &&
+    isText(session.refresh_token);
+  return sound ? (value as StoredSession) : null;
 }

@@ -1,6 +1,8 @@
 /**
  * Tabs that see the same storage: one at a time (Web Locks), and word of what changed (BroadcastChannel), where the platform
  * has them. Both are help, not safety: the service answers parallel refreshes of one token with one and the same successor.
+ *
+ * A page that the browser kept aside and brings back (`pageshow`, persisted) has heard nothing meanwhile: it is told so.
  */
 
 export interface Tabs {
@@ -19,7 +21,12 @@ const turnMsMax = 10_000;
 
 export const noTabs: Tabs = { alone: (task) => task(), tell: () => {}, close: () => {} };
 
-export function openTabs(name: string, onMessage: (message: unknown) => void): Tabs {
+export function openTabs(name: string, onMessage: (message: unknown) => void, onReturn: () => void): Tabs {
+  const page = globalThis as Partial<Pick<EventTarget, 'addEventListener' | 'removeEventListener'>>;
+  const onShow = (event: Event): void => {
+    if ((event as { readonly persisted?: boolean }).persisted === true) onReturn();
+  };
+  page.addEventListener?.('pageshow', onShow);
   const locks = (globalThis.navigator as { locks?: Locks } | undefined)?.locks;
   const channel = typeof BroadcastChannel === 'undefined' ? undefined : new BroadcastChannel(name);
   if (channel !== undefined) {
@@ -43,6 +50,9 @@ export function openTabs(name: string, onMessage: (message: unknown) => void): T
       }
     },
     tell: (message) => channel?.postMessage(message),
-    close: () => channel?.close(),
+    close() {
+      channel?.close();
+      page.removeEventListener?.('pageshow', onShow);
+    },
   };
 }

@@ -42,7 +42,9 @@ export function rotatingService() {
   let live = 0;
   const service = fakeService(({ path, body, token }) => {
     if (path !== '/refresh-token') {
-      return token === `access-${live}` ? { status: 200, body: { sessions: [] } } : refused(401, 'token_revoked');
+      return token === `access-${live}`
+        ? { status: 200, body: { sessions: [], user, session: { id: 's' } } }
+        : refused(401, 'token_revoked');
     }
     const { refresh_token: sent } = body as { refresh_token: string };
     if (sent === `refresh-${live}`) live += 1;

@@ -14,8 +14,13 @@ export interface Call {
   readonly body?: unknown;
   readonly token?: string | undefined;
   readonly signal?: AbortSignal | undefined;
-  /** Whether it does no harm to send this twice; so for GET and DELETE. */
-  readonly repeatable?: boolean;
+  /**
+   * Whether it does no harm to send this twice; so for GET and DELETE. `unanswered`: only where no answer came, because an answer
+   * of any kind has had its effect.
+   */
+  readonly repeatable?: boolean | 'unanswered';
+  /** Where one answer may take less time than elsewhere, milliseconds. */
+  readonly timeoutMs?: number;
 }
 
 export type Send = (call: Call) => Promise<unknown>;
@@ -24,6 +29,8 @@ export interface TransportDeps {
   readonly baseUrl: string;
   readonly fetch: typeof fetch;
   readonly sleep: (ms: number, signal?: AbortSignal) => Promise<void>;
+  /** Milliseconds since 1970. */
+  readonly now: () => number;
   readonly cookies: boolean;
   readonly retriesMax: number;
   readonly timeoutMs: number;
@@ -32,12 +39,13 @@ export interface TransportDeps {
 /** Whoever is told to come back later than this is told so, instead of waiting, milliseconds. */
 const waitMsMax = 10_000;
 const firstWaitMs = 500;
+export const notOurs = 'this is no answer of the service';
 
 export function createTransport(deps: TransportDeps): Send {
   const base = `${deps.baseUrl.replace(/\/+$/, '')}/api/auth`;
 
-  async function once({ method, path, body, token, signal }: Call): Promise<unknown> {
-    const limit = AbortSignal.timeout(deps.timeoutMs);
+  async function once({ method, path, body, token, signal, timeoutMs = deps.timeoutMs }: Call): Promise<unknown> {
+    const limit = AbortSignal.timeout(Math.min(timeoutMs, deps.timeoutMs));
     try {
       const response = await deps.fetch(base + path, {
         method,
@@ -54,8 +62,11 @@ export function createTransport(deps: TransportDeps): Send {
         signal: signal === undefined ? limit : AbortSignal.any([signal, limit]),
       });
       const answer = await readJson(response);
-      if (!response.ok) throw errorOf(response, answer);
-      return answer;
+      if (!response.ok) throw errorOf(response, answer ?? {}, deps.now());
+      // Somebody's portal answers with 200 as well.
+      if (answer === null && response.status !== 204)
+        throw new AuthError('unexpected_answer', notOurs, { status: 200 });
+      return answer ?? {};
     } catch (error) {
       if (error instanceof AuthError) throw error;
       signal?.throwIfAborted();
@@ -72,6 +83,7 @@ export function createTransport(deps: TransportDeps): Send {
         return await once(call);
       } catch (error) {
         if (!repeatable || attempt >= deps.retriesMax || !isTemporary(error) || error.status === 500) throw error;
+        if (repeatable === 'unanswered' && error.status !== 0) throw error;
         const waitMs = error.retryAfter === null ? firstWaitMs * 2 ** attempt : error.retryAfter * 1_000;
         if (waitMs > waitMsMax) throw error;
         await deps.sleep(waitMs, call.signal);
@@ -80,13 +92,13 @@ export function createTransport(deps: TransportDeps): Send {
   };
 }
 
-async function readJson(response: Response): Promise<Record<string, unknown>> {
+async function readJson(response: Response): Promise<Record<string, unknown> | null> {
   const text = await response.text();
   try {
     const value: unknown = JSON.parse(text);
-    return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : {};
+    return typeof value === 'object' ? (value as Record<string, unknown> | null) : null;
   } catch {
-    return {};
+    return null;
   }
 }
 

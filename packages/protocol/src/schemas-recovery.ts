@@ -1,5 +1,5 @@
 /** The shapes of what is done by mail: proving an address, a new password, another address. */
-import { Type } from './json-schema.ts';
+import { type Static, Type } from './json-schema.ts';
 
 const Email = Type.String({ maxLength: 1024 });
 const Password = Type.String({ maxLength: 4096 });
@@ -32,6 +32,7 @@ export const EmailProvenSchema = Type.Object(
   },
   { title: 'EmailProven', additionalProperties: false },
 );
+export type EmailProven = Static<typeof EmailProvenSchema>;
 
 export const ChangeEmailBodySchema = Type.Object(
   { new_email: Email, password: Type.Optional(Password) },
