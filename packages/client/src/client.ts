@@ -10,6 +10,7 @@ import { type AuthState, createKeeper, type Keeper } from './keeper.ts';
 import { type AuthStorage, memoryStorage, type StoredSession } from './storage.ts';
 import { type Call, createTransport, type Send, sleep } from './transport.ts';
 
+/** Where the service is, and what the client may use of the platform. */
 export interface ClientOptions {
   /** The service's URL, e.g. `https://auth.example.org`. */
   readonly baseUrl: string;
@@ -32,6 +33,7 @@ export interface ClientOptions {
   readonly timeoutMs?: number;
 }
 
+/** Of every call. */
 export interface CallOptions {
   readonly signal?: AbortSignal;
 }
@@ -44,6 +46,7 @@ export type FactorProof =
   /** What `./passkeys` or `credential.toJSON()` gives. */
   | { readonly webauthn: object };
 
+/** A login that succeeded, or one that waits for a second factor. */
 export type LoginResult =
   | { readonly kind: 'signed_in'; readonly user: User }
   | {
@@ -67,12 +70,14 @@ export interface RawClient {
   pendingMfa(): string | undefined;
 }
 
+/** What `createClient` gives. Every method rejects with an `AuthError`, or with the reason of its `signal`. */
 export type AuthClient = ReturnType<typeof createClient>;
 
 const loginWaits = 'there is no login that waits for a second factor';
 /** The service says so of a token that the session may renew. */
 const endedTokenCodes: ReadonlySet<string> = new Set(['token_expired', 'token_revoked', 'invalid_token']);
 
+/** A client of one service. It asks for nothing before its first call. Throws `TypeError` for a `baseUrl` that is no URL. */
 export function createClient(options: ClientOptions) {
   const cookies = options.mode === 'cookie';
   const http = options.fetch ?? ((input, init) => fetch(input, init));
@@ -320,6 +325,7 @@ function factors(raw: RawClient) {
   };
 }
 
+/** The second factors of the account that is signed in. */
 export interface MfaStatus {
   readonly enabled: boolean;
   readonly methods: readonly string[];

@@ -26,6 +26,7 @@ export interface Challenge {
   readonly acr: string | null;
 }
 
+/** Every failure of the service or on the way to it; its `code` is the service's word, or one of `ClientCode`. */
 export class AuthError extends Error {
   override readonly name = 'AuthError';
   readonly code: ErrorCode | ClientCode;

@@ -17,6 +17,7 @@ import { notOurs, type Send } from './transport.ts';
 /** Nobody has signed in here; somebody signed out; the service has ended the session. */
 export type EndReason = 'nobody' | 'logged_out' | 'ended';
 
+/** Whether somebody is signed in here, as far as this client knows. */
 export type AuthState =
   | { readonly status: 'signed_out'; readonly reason: EndReason }
   /** `user` is what the latest answer told; `null` where none was given yet, as after a reload. */

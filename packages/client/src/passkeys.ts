@@ -15,6 +15,7 @@ import type {
 import type { AuthClient, LoginResult } from './client.ts';
 import { AuthError } from './errors.ts';
 
+/** How a ceremony is ended, and with which browser's dialogue. */
 export interface CeremonyOptions {
   readonly signal?: AbortSignal;
   /** The browser's `navigator.credentials`, where it is somebody else's. */

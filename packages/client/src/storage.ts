@@ -17,6 +17,7 @@ export interface Stored {
   readonly device_token?: string;
 }
 
+/** Where the session is kept between calls: in memory, in a storage of the browser, or wherever the caller wants. */
 export interface AuthStorage {
   load(): Stored | null | Promise<Stored | null>;
   save(stored: Stored): void | Promise<void>;
@@ -27,6 +28,7 @@ export interface AuthStorage {
   readonly shared?: string;
 }
 
+/** In memory: gone with the page or the process, and out of reach of other scripts. The default. */
 export function memoryStorage(): AuthStorage {
   let held: Stored | null = null;
   return {

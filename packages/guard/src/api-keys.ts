@@ -10,6 +10,7 @@ import { hash, timingSafeEqual } from 'node:crypto';
 import type { Freshness } from './freshness.ts';
 import type { Replica } from './replica.ts';
 
+/** What is known of one API key: its hash, and what it may do. Times are seconds since 1970. */
 export interface ApiKeyRecord {
   readonly id: string;
   /** `ask_` and twelve hexadecimal digits: the part that may be shown. */
@@ -30,6 +31,7 @@ export interface ApiKeyRecord {
   readonly ended: boolean;
 }
 
+/** A key that is valid now, and what it may do. */
 export interface VerifiedKey {
   readonly kind: 'valid';
   readonly key: ApiKeyRecord;
@@ -39,11 +41,13 @@ export interface VerifiedKey {
 /** `outdated`: the owner changed, and what the key may do now is not known here yet. To the outside it is `stale`. */
 export type KeyRefusal = 'malformed' | 'invalid' | 'expired' | 'revoked' | 'outdated' | 'stale';
 
+/** Why a key was refused. Clients are told the reason at most. */
 export interface RefusedKey {
   readonly kind: 'refused';
   readonly reason: KeyRefusal;
 }
 
+/** The keys of this process; see `createApiKeyTable`. */
 export interface ApiKeyTable {
   verify(text: string): VerifiedKey | RefusedKey;
   /** Whether it would be worth a moment to wait for the next reading. */
@@ -62,6 +66,7 @@ const form = /^(ask_[0-9a-f]{12})_[A-Za-z0-9_-]{43}$/;
 /** Whether a bearer credential means to be an API key; tokens never begin like this. */
 export const looksLikeApiKey = (text: string): boolean => text.startsWith('ask_');
 
+/** An empty table of keys. Whoever reads the ledger puts keys in, with the same cursor as the replica. */
 export function createApiKeyTable(deps: {
   readonly replica: Pick<Replica, 'covers'>;
   readonly freshness: Pick<Freshness, 'isFresh'>;

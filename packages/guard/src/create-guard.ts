@@ -21,6 +21,7 @@ import { createReplica } from './replica.ts';
 import { createSubscriber } from './subscriber.ts';
 import { createVerifier, type Refused, type Verified, type VerifierFigures } from './verify.ts';
 
+/** Where the service is, and how sure to be of its revocations. */
 export interface GuardOptions {
   /** The service's `PUBLIC_URL`, and so the `iss` of its tokens: `https://auth.example.org`. */
   readonly issuer: string;
@@ -47,12 +48,14 @@ export interface GuardOptions {
   readonly fetch?: typeof fetch;
 }
 
+/** What is told to `onEvent`; a listener that throws changes nothing. */
 export type GuardEvent =
   /** Every live revocation is known here, and the keys are there. */
   | { readonly kind: 'ready' }
   /** A reading of the feed, its stream, or a fetch of the keys failed; it is tried again. */
   | { readonly kind: 'failed'; readonly part: 'feed' | 'keys'; readonly error: unknown };
 
+/** Counters since the start, for metrics. */
 export interface GuardFigures {
   readonly verifier: VerifierFigures;
   /** Decisions by their outcome: `allowed`, `anonymous`, or the code of the refusal. */
@@ -67,6 +70,7 @@ export interface GuardFigures {
   readonly service: { readonly asked: number; readonly failures: number; readonly refusedAtOnce: number };
 }
 
+/** What `createGuard` gives: doors are made of it. */
 export interface Guard extends Decider {
   /** Resolves when the keys and every live revocation are there; rejects when closed before. */
   ready(): Promise<void>;
@@ -81,7 +85,10 @@ export interface Guard extends Decider {
 
 const keyFloorMs = 10_000;
 
-/** Throws `TypeError` for options under which nothing, or the wrong thing, would be checked. */
+/**
+ * A guard for one audience of one service. It fetches keys and follows the revocations from now on, until `close`. Throws
+ * `TypeError` for options under which nothing, or the wrong thing, would be checked.
+ */
 export function createGuard(options: GuardOptions): Guard {
   const { issuer, audience, maxStalenessSeconds = 10 } = options;
   const onEvent = neverThrowing(options.onEvent);

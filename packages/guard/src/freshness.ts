@@ -5,11 +5,14 @@
  * monotonic clock may stand still while a machine is suspended; only its advance on this machine counts. Everything doubtful is
  * stale: never confirmed, invalidated, a clock that ran backwards.
  */
+
+/** One moment, on both clocks, milliseconds. */
 export interface Moment {
   readonly monotonicMs: number;
   readonly wallMs: number;
 }
 
+/** Whether this process may still say "valid". */
 export interface Freshness {
   /** Now, on both clocks: take it before a confirming request is sent. */
   moment(): Moment;
@@ -27,6 +30,7 @@ export interface Freshness {
 
 const never = Number.NEGATIVE_INFINITY;
 
+/** Nothing is confirmed yet, so it begins stale. Clocks are milliseconds. */
 export function createFreshness(deps: {
   readonly monotonicNow: () => number;
   readonly wallNow: () => number;

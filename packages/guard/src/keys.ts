@@ -6,12 +6,14 @@ import type { KeyObject } from 'node:crypto';
 import type { SigningAlgorithm } from '@auth-service/protocol';
 import { isRocaModulus } from './roca.ts';
 
+/** A public key with its name and its one algorithm. */
 export interface VerificationKey {
   readonly kid: string;
   readonly algorithm: SigningAlgorithm;
   readonly publicKey: KeyObject;
 }
 
+/** The keys that may verify now, by name. */
 export interface KeySet {
   /** Puts this list in the place of the old one. Throws `TypeError` for a key that does not fit its algorithm; then nothing changes. */
   replace(keys: readonly VerificationKey[]): void;
@@ -27,6 +29,7 @@ const keysMax = 1_000;
 const rsaBitsMin = 2_048;
 const rsaExponentMin = 65_537n;
 
+/** An empty set: without keys every token is refused. */
 export function createKeySet(): KeySet {
   // A Map, not an object: `__proto__` and `constructor` are names like others.
   let held: ReadonlyMap<string, VerificationKey> = new Map();

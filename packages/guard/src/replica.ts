@@ -12,6 +12,7 @@ import { createUuidTable, shardCount, type UuidTable } from './uuid-table.ts';
 
 type Kind = RevocationEntry['kind'];
 
+/** The revocations that are in force, in memory. */
 export interface Replica {
   /** Adds one fact. Answers whether it was new. Throws `TypeError` for what is no entry: whoever feeds it must not go on. */
   apply(entry: RevocationEntry): boolean;

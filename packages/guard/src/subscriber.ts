@@ -12,12 +12,14 @@ import type { RevocationEntry } from '@auth-service/protocol';
 import type { Freshness } from './freshness.ts';
 import type { Replica } from './replica.ts';
 
+/** A place in the ledger. It means something to whoever reads the ledger alone. */
 export interface Cursor {
   readonly storeEpoch: string;
   /** Opaque here: it names what was visible when it was taken, and by that what was not. */
   readonly snapshot: string;
 }
 
+/** One reading of the ledger, begun; see `Subscriber.begin`. */
 export interface Attempt {
   readonly sentMonotonicMs: number;
   readonly sentWallMs: number;
@@ -31,6 +33,7 @@ export interface Attempt {
   readonly swept: number;
 }
 
+/** What one reading of the ledger brought. */
 export interface LedgerRead {
   readonly storeEpoch: string;
   readonly snapshot: string;
@@ -42,6 +45,7 @@ export interface LedgerRead {
 /** `load_whole`: this reading proves nothing, begin again at once. `superseded`: a later attempt decides. */
 export type Completion = 'confirmed' | 'load_whole' | 'superseded';
 
+/** What a replica knows of the ledger, as a state machine without I/O. */
 export interface Subscriber {
   begin(): Attempt;
   /** Applies what was read. A throw means that nothing was confirmed. */
@@ -52,6 +56,7 @@ export interface Subscriber {
   cursor(): Cursor | null;
 }
 
+/** Begins unread: the first attempt loads everything. */
 export function createSubscriber(deps: {
   readonly replica: Pick<Replica, 'applyMany' | 'horizon' | 'reloaded' | 'swept'>;
   readonly freshness: Pick<Freshness, 'moment' | 'confirm' | 'invalidate'>;

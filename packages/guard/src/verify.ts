@@ -21,6 +21,7 @@ export interface CacheEntry {
   memo: unknown;
 }
 
+/** A token that is valid now. */
 export interface Verified {
   readonly kind: 'valid';
   /** Frozen through and through. */
@@ -33,6 +34,7 @@ export interface Verified {
   readonly entry: CacheEntry;
 }
 
+/** Why a token is refused; `stale`: it may be valid, but not every revocation is known here. */
 export type RefusalReason = 'malformed' | 'invalid' | 'expired' | 'revoked' | 'stale';
 
 /** For logs and metrics of our own; clients are told the reason at most. */
@@ -52,12 +54,14 @@ export type RefusalDetail =
   | 'revoked'
   | 'stale';
 
+/** A token that is refused. */
 export interface Refused {
   readonly kind: 'refused';
   readonly reason: RefusalReason;
   readonly detail: RefusalDetail;
 }
 
+/** Counters since the start. */
 export interface VerifierFigures {
   readonly hit: number;
   readonly miss: number;
@@ -73,12 +77,14 @@ export interface VerifierFigures {
   readonly cached: number;
 }
 
+/** Verifies access tokens in one synchronous call. */
 export interface Verifier {
   verify(token: string): Verified | Refused;
   /** Totals since the start. */
   figures(): VerifierFigures;
 }
 
+/** What a verifier compares tokens with, and asks of its surroundings. */
 export interface VerifierSettings {
   readonly keys: KeySet;
   readonly replica: Pick<Replica, 'isRevoked' | 'version' | 'horizon'>;
@@ -134,6 +140,7 @@ const knownHeadersMax = 64;
 const daySeconds = 86_400;
 const never = -1;
 
+/** Throws `TypeError` for settings under which nothing would be checked. */
 export function createVerifier(settings: VerifierSettings): Verifier {
   const { keys, replica, freshness, clock } = settings;
   const { maxTokenBytes = 8_192, cacheEntries = 20_000, cacheBytes = 64 * 1_024 * 1_024 } = settings;

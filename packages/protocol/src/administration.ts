@@ -32,6 +32,7 @@ const nullable = <S extends Schema>(schema: S) => Type.Union([schema, Type.Null(
 const Name = nullable(Text({ maxLength: 100 }));
 const RoleName = Type.String({ pattern: '^[a-z][a-z0-9_-]{0,63}$' });
 
+/** The schema of one page of a list: `items`, and the `next_cursor` that asks for the next page, `null` at the end. */
 export const pageOf = <S extends Schema>(item: S, title: string) =>
   Type.Object(
     {
@@ -53,16 +54,21 @@ export const pageQuery = {
   ),
 };
 
+/** The query of a list without filters: `limit` and `cursor`. */
 export const PageQuerySchema = Type.Object(pageQuery);
 
+/** An account as administrators see it. */
 export const AdminUserSchema = Type.Object(
   { ...userMembers, status: Type.Union([Type.Literal('active'), Type.Literal('disabled')]) },
   { title: 'AdminUser', additionalProperties: false },
 );
+/** An account as administrators see it: a `User` with its status. */
 export type AdminUser = Static<typeof AdminUserSchema>;
 
+/** The answer of `GET /api/admin/users`: one page of accounts. */
 export const AdminUsersSchema = pageOf(AdminUserSchema, 'AdminUsers');
 
+/** The query of `GET /api/admin/users`. */
 export const AdminUsersQuerySchema = Type.Object({
   ...pageQuery,
   search: Type.Optional(
@@ -76,11 +82,13 @@ export const AdminUsersQuerySchema = Type.Object({
   role: Type.Optional(RoleName),
 });
 
+/** What the routes of one account below `/api/admin/users` answer. */
 export const AdminUserAnswerSchema = Type.Object(
   { user: AdminUserSchema },
   { title: 'AdminUserAnswer', additionalProperties: false },
 );
 
+/** The body of `POST /api/admin/users`. */
 export const CreateUserBodySchema = Type.Object(
   {
     email: Type.String({ maxLength: 1024 }),
@@ -95,6 +103,7 @@ export const CreateUserBodySchema = Type.Object(
   { title: 'CreateUserBody', additionalProperties: false },
 );
 
+/** The body of `PATCH /api/admin/users/:id`; what is left out stays. */
 export const ChangeUserBodySchema = Type.Object(
   {
     first_name: Type.Optional(Name),
@@ -106,6 +115,7 @@ export const ChangeUserBodySchema = Type.Object(
   { title: 'ChangeUserBody', additionalProperties: false },
 );
 
+/** The body of `PUT /api/admin/users/:id/roles`: all the roles that the account is to have. */
 export const UserRolesBodySchema = Type.Object(
   { roles: Type.Array(RoleName, { maxItems: 100 }) },
   { title: 'UserRolesBody', additionalProperties: false },
@@ -116,6 +126,7 @@ const Permissions = Type.Array(Type.String({ minLength: 3, maxLength: 129 }), {
   description: '`resource:action`; `*` for any of a part',
 });
 
+/** A role with its permissions. */
 export const RoleSchema = Type.Object(
   {
     name: Type.String(),
@@ -127,21 +138,27 @@ export const RoleSchema = Type.Object(
   },
   { title: 'Role', additionalProperties: false },
 );
+/** A role with its permissions, `resource:action` each. */
 export type Role = Static<typeof RoleSchema>;
 
+/** The answer of `GET /api/admin/roles`: one page of roles. */
 export const RolesSchema = pageOf(RoleSchema, 'Roles');
+/** What the routes of one role below `/api/admin/roles` answer. */
 export const RoleAnswerSchema = Type.Object({ role: RoleSchema }, { title: 'RoleAnswer', additionalProperties: false });
 
+/** The body of `POST /api/admin/roles`. */
 export const CreateRoleBodySchema = Type.Object(
   { name: RoleName, description: Type.Optional(nullable(Text({ maxLength: 500 }))), permissions: Permissions },
   { title: 'CreateRoleBody', additionalProperties: false },
 );
 
+/** The body of `PATCH /api/admin/roles/:name`; what is left out stays. */
 export const ChangeRoleBodySchema = Type.Object(
   { description: Type.Optional(nullable(Text({ maxLength: 500 }))), permissions: Type.Optional(Permissions) },
   { title: 'ChangeRoleBody', additionalProperties: false },
 );
 
+/** A permission that is known to the service, or that some role names. */
 export const PermissionSchema = Type.Object(
   {
     name: Type.String(),
@@ -150,8 +167,10 @@ export const PermissionSchema = Type.Object(
   },
   { title: 'Permission', additionalProperties: false },
 );
+/** The answer of `GET /api/admin/permissions`: one page of permissions. */
 export const PermissionsSchema = pageOf(PermissionSchema, 'Permissions');
 
+/** The answer of `GET /api/admin/mails`: one page of mails that were given up. */
 export const DeadMailsSchema = pageOf(
   Type.Object(
     {
@@ -167,18 +186,23 @@ export const DeadMailsSchema = pageOf(
   'DeadMails',
 );
 
+/** The answer when a mail that was given up is tried again. */
 export const MailQueuedSchema = Type.Object(
   { status: Type.Literal('queued') },
   { title: 'MailQueued', additionalProperties: false },
 );
 
+/** A session as administrators see it. */
 export const AdminSessionSchema = Type.Object(
   { ...sessionMembers, user_id: Id },
   { title: 'AdminSession', additionalProperties: false },
 );
+/** A session as administrators see it: a `Session` with whose it is. */
 export type AdminSession = Static<typeof AdminSessionSchema>;
+/** The answer of the lists of sessions below `/api/admin`: one page. */
 export const AdminSessionsSchema = pageOf(AdminSessionSchema, 'AdminSessions');
 
+/** A signing key by its name and state; never the key itself. */
 export const SigningKeySchema = Type.Object(
   {
     kid: Type.String(),
@@ -196,11 +220,14 @@ export const SigningKeySchema = Type.Object(
   },
   { title: 'SigningKey', additionalProperties: false },
 );
+/** The answer of `GET /api/admin/keys`: one page of signing keys. */
 export const SigningKeysSchema = pageOf(SigningKeySchema, 'SigningKeys');
+/** The answer of `POST /api/admin/keys/rotate`: the key that was made. */
 export const SigningKeyAnswerSchema = Type.Object(
   { key: SigningKeySchema },
   { title: 'SigningKeyAnswer', additionalProperties: false },
 );
+/** The body of `POST /api/admin/keys/rotate`. */
 export const RotateKeysBodySchema = Type.Object(
   {
     immediately: Type.Optional(
@@ -210,6 +237,7 @@ export const RotateKeysBodySchema = Type.Object(
   { title: 'RotateKeysBody', additionalProperties: false },
 );
 
+/** One event of the audit log, with the hashes that chain it to the one before. */
 export const AuditEventSchema = Type.Object(
   {
     id: Id,
@@ -226,6 +254,7 @@ export const AuditEventSchema = Type.Object(
   },
   { title: 'AuditEvent', additionalProperties: false },
 );
+/** The answer of `GET /api/admin/audit-events`: one page, newest first. */
 export const AuditEventsSchema = pageOf(AuditEventSchema, 'AuditEvents');
 
 const AuditText = (description: string) => Type.Optional(Text({ minLength: 1, maxLength: 200, description }));
@@ -237,9 +266,12 @@ const auditFilters = {
   until: Type.Optional(Type.String({ format: 'date-time', description: 'Before this time' })),
 };
 
+/** The query of `GET /api/admin/audit-events`. */
 export const AuditQuerySchema = Type.Object({ ...pageQuery, ...auditFilters });
+/** The query of the export of audit events: the filters alone. */
 export const AuditExportQuerySchema = Type.Object(auditFilters);
 
+/** The answer of `GET /api/admin/audit-events/verify`: whether the chain holds, and where it first does not. */
 export const AuditVerificationSchema = Type.Object(
   {
     valid: Type.Boolean(),
@@ -257,6 +289,7 @@ export const AuditVerificationSchema = Type.Object(
 const counts = (names: readonly string[]) =>
   Type.Object(Object.fromEntries(names.map((name) => [name, Type.Integer()])), { additionalProperties: false });
 
+/** The answer of `GET /api/admin/stats`. */
 export const StatisticsSchema = Type.Object(
   {
     as_of: Time,

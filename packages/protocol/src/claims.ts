@@ -3,6 +3,7 @@
 /** The `typ` header of access tokens, RFC 9068 section 2.1. */
 export const accessTokenType = 'at+jwt';
 
+/** What access tokens may be signed with (RFC 7518, RFC 8037); a key has one of them, fixed. */
 export type SigningAlgorithm = 'EdDSA' | 'ES256' | 'RS256';
 
 /** Authentication context class: one factor, or several (NIST SP 800-63B). */

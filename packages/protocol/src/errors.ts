@@ -2,6 +2,8 @@
  * The closed table of error codes: status and public text of each. Problem bodies (RFC 9457), the reference page
  * `docs/reference/errors.md` and the OpenAPI document are made from it.
  */
+
+/** Every error code, with the HTTP status and the public text of its answers. */
 export const errorTable = {
   validation_failed: { status: 422, title: 'The request has invalid fields' },
   unknown_field: { status: 422, title: 'The request has fields that are not known here' },
@@ -42,8 +44,11 @@ export const errorTable = {
   internal_error: { status: 500, title: 'Something went wrong here' },
 } as const satisfies Readonly<Record<string, { readonly status: number; readonly title: string }>>;
 
+/** The `code` of a problem answer: a name of `errorTable`. */
 export type ErrorCode = keyof typeof errorTable;
 
+/** Every code, in the order of the table. */
 export const errorCodes = Object.keys(errorTable) as readonly ErrorCode[];
 
+/** The `type` of a problem answer (RFC 9457): a URN that ends in the code. */
 export const problemType = (code: ErrorCode): string => `urn:auth-service:problem:${code}`;

@@ -18,6 +18,7 @@ export interface OptionalSchema<T = unknown> extends Schema<T> {
   readonly [optional]: true;
 }
 
+/** Any schema. */
 export type TSchema = Schema;
 
 /** What a schema describes. */
@@ -37,6 +38,10 @@ const optionalMembers = new WeakSet<object>();
 
 const make = <T>(keywords: Keywords, more: Keywords = {}): Schema<T> => ({ ...keywords, ...more });
 
+/**
+ * Makes schemas. `more` holds annotations and limits (`description`, `maxLength`, …), which are written into the schema as
+ * they are.
+ */
 export const Type = {
   String: (more?: Keywords) => make<string>({ type: 'string' }, more),
   Integer: (more?: Keywords) => make<number>({ type: 'integer' }, more),

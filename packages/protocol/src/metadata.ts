@@ -1,6 +1,7 @@
 /** What the service says about itself to those who verify its tokens (RFC 8414), with what is its own. */
 import { type Static, Type } from './json-schema.ts';
 
+/** The answer of `GET /.well-known/oauth-authorization-server`. */
 export const MetadataSchema = Type.Object(
   {
     issuer: Type.String({ description: 'The `iss` of every access token' }),
@@ -12,4 +13,5 @@ export const MetadataSchema = Type.Object(
   },
   { title: 'ServiceMetadata', additionalProperties: false },
 );
+/** What the service tells those who verify its tokens: its addresses (RFC 8414), and the audience of its tokens. */
 export type ServiceMetadata = Static<typeof MetadataSchema>;

@@ -39,20 +39,25 @@ const apiKeyMembers = {
 };
 
 const ApiKeySchema = Type.Object(apiKeyMembers, { title: 'ApiKey', additionalProperties: false });
+/** An API key, as its owner sees it; the key itself is told once, when it is made. */
 export type ApiKey = Static<typeof ApiKeySchema>;
 
+/** The answer of `POST /api/admin/api-keys`, with the secret. */
 export const NewApiKeyAnswerSchema = Type.Object(
   { api_key: ApiKeySchema, secret: Type.String({ description: 'The key itself: told this once' }) },
   { title: 'NewApiKey', additionalProperties: false },
 );
 
+/** The answer of `GET /api/admin/api-keys`: one page of keys. */
 export const ApiKeysSchema = page(ApiKeySchema, 'ApiKeys');
 
+/** The query of `GET /api/admin/api-keys`. */
 export const ApiKeysQuerySchema = Type.Object({
   ...pageMembers,
   owner: Type.Optional(Type.String({ format: 'uuid', description: 'Only the keys of this user or service account' })),
 });
 
+/** The body of `POST /api/admin/api-keys`. */
 export const CreateApiKeyBodySchema = Type.Object(
   {
     name: Text({ minLength: 1, maxLength: 100 }),
@@ -82,19 +87,24 @@ const ServiceAccountSchema = Type.Object(
   },
   { title: 'ServiceAccount', additionalProperties: false },
 );
+/** An account of a program: it owns API keys and has no password. */
 export type ServiceAccount = Static<typeof ServiceAccountSchema>;
 
+/** What the routes of one service account answer. */
 export const ServiceAccountAnswerSchema = Type.Object(
   { service_account: ServiceAccountSchema },
   { title: 'ServiceAccountAnswer', additionalProperties: false },
 );
 
+/** The answer of `GET /api/admin/service-accounts`: one page. */
 export const ServiceAccountsSchema = page(ServiceAccountSchema, 'ServiceAccounts');
 
+/** The query of `GET /api/admin/service-accounts`. */
 export const ServiceAccountsQuerySchema = Type.Object(pageMembers);
 
 const Description = nullable(Text({ maxLength: 500 }));
 
+/** The body of `POST /api/admin/service-accounts`. */
 export const CreateServiceAccountBodySchema = Type.Object(
   {
     name: Type.String({ pattern: '^[a-z][a-z0-9_-]{0,63}$' }),
@@ -104,6 +114,7 @@ export const CreateServiceAccountBodySchema = Type.Object(
   { title: 'CreateServiceAccountBody', additionalProperties: false },
 );
 
+/** The body of `PATCH /api/admin/service-accounts/:id`; what is left out stays. */
 export const ChangeServiceAccountBodySchema = Type.Object(
   {
     description: Type.Optional(Description),

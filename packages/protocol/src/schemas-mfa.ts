@@ -7,6 +7,7 @@ const RecoveryCode = Type.String({ maxLength: 64, description: 'One of the recov
 const Credential = Type.Record(Type.String(), Type.Unknown(), { description: 'PublicKeyCredential as JSON' });
 const MfaToken = Type.String({ description: 'Of the `mfa_required` answer' });
 
+/** The answer of `GET /api/auth/mfa`. */
 export const MfaAnswerSchema = Type.Object(
   {
     enabled: Type.Boolean({ description: 'A login asks for a second factor' }),
@@ -19,8 +20,10 @@ export const MfaAnswerSchema = Type.Object(
   },
   { title: 'MfaAnswer', additionalProperties: false },
 );
+/** The second factors of an account. */
 export type MfaAnswer = Static<typeof MfaAnswerSchema>;
 
+/** The answer of `POST /api/auth/mfa/totp`: the secret of an authenticator app, shown once. */
 export const TotpAnswerSchema = Type.Object(
   {
     secret: Type.String({ description: 'Base32, to be typed into an app; shown once' }),
@@ -30,16 +33,19 @@ export const TotpAnswerSchema = Type.Object(
   { title: 'TotpAnswer', additionalProperties: false },
 );
 
+/** The body of `POST /api/auth/mfa/totp/confirm`. */
 export const ConfirmTotpBodySchema = Type.Object(
   { code: Code },
   { title: 'ConfirmTotpBody', additionalProperties: false },
 );
 
+/** The answer with new recovery codes. */
 export const RecoveryCodesAnswerSchema = Type.Object(
   { recovery_codes: Type.Array(Type.String(), { description: 'Shown once' }) },
   { title: 'RecoveryCodesAnswer', additionalProperties: false },
 );
 
+/** The body of `POST /api/auth/mfa/verify`: the challenge and one proof. */
 export const MfaVerifyBodySchema = Type.Object(
   {
     mfa_token: MfaToken,
@@ -50,11 +56,13 @@ export const MfaVerifyBodySchema = Type.Object(
   { title: 'MfaVerifyBody', additionalProperties: false },
 );
 
+/** The body of `POST /api/auth/mfa/webauthn/options`. */
 export const MfaOptionsBodySchema = Type.Object(
   { mfa_token: MfaToken },
   { title: 'MfaOptionsBody', additionalProperties: false },
 );
 
+/** The options of a passkey as second factor or for step-up. */
 export const WebauthnOptionsSchema = Type.Object(
   {
     options: Type.Record(Type.String(), Type.Unknown(), {
@@ -64,6 +72,7 @@ export const WebauthnOptionsSchema = Type.Object(
   { title: 'WebauthnOptions', additionalProperties: false },
 );
 
+/** The body of `POST /api/auth/reauthenticate`: one proof. */
 export const ReauthenticateBodySchema = Type.Object(
   {
     password: Type.Optional(Type.String({ maxLength: 4096 })),

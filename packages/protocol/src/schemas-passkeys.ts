@@ -14,6 +14,7 @@ const credentialMembers = {
   type: Type.Literal('public-key'),
 };
 
+/** What `credential.toJSON()` gives after `create()`. */
 export const AttestationResponseSchema = Type.Object(
   {
     ...credentialMembers,
@@ -28,8 +29,10 @@ export const AttestationResponseSchema = Type.Object(
   },
   { title: 'RegistrationResponseJSON', description: 'What `credential.toJSON()` gives after `create()`.', ...open },
 );
+/** What `credential.toJSON()` gives after `create()`: `RegistrationResponseJSON` of WebAuthn Level 3. */
 export type AttestationResponse = Static<typeof AttestationResponseSchema>;
 
+/** What `credential.toJSON()` gives after `get()`. */
 export const AssertionResponseSchema = Type.Object(
   {
     ...credentialMembers,
@@ -45,6 +48,7 @@ export const AssertionResponseSchema = Type.Object(
   },
   { title: 'AuthenticationResponseJSON', description: 'What `credential.toJSON()` gives after `get()`.', ...open },
 );
+/** What `credential.toJSON()` gives after `get()`: `AuthenticationResponseJSON` of WebAuthn Level 3. */
 export type AssertionResponse = Static<typeof AssertionResponseSchema>;
 
 const CredentialDescriptorSchema = Type.Object(
@@ -52,6 +56,7 @@ const CredentialDescriptorSchema = Type.Object(
   { title: 'PublicKeyCredentialDescriptorJSON', additionalProperties: false },
 );
 
+/** For `PublicKeyCredential.parseCreationOptionsFromJSON()`. */
 export const CreationOptionsSchema = Type.Object(
   {
     rp: Type.Object({ id: Type.String(), name: Type.String() }, { additionalProperties: false }),
@@ -81,8 +86,10 @@ export const CreationOptionsSchema = Type.Object(
     additionalProperties: false,
   },
 );
+/** For `PublicKeyCredential.parseCreationOptionsFromJSON()`; `timeout` is milliseconds. */
 export type CreationOptions = Static<typeof CreationOptionsSchema>;
 
+/** For `PublicKeyCredential.parseRequestOptionsFromJSON()`. */
 export const RequestOptionsSchema = Type.Object(
   {
     rpId: Type.String(),
@@ -99,13 +106,16 @@ export const RequestOptionsSchema = Type.Object(
     additionalProperties: false,
   },
 );
+/** For `PublicKeyCredential.parseRequestOptionsFromJSON()`; `timeout` is milliseconds. */
 export type RequestOptions = Static<typeof RequestOptionsSchema>;
 
+/** The answer of `POST /api/auth/webauthn/registration/options`. */
 export const CreationOptionsAnswerSchema = Type.Object(
   { options: CreationOptionsSchema },
   { title: 'PasskeyCreationOptions', additionalProperties: false },
 );
 
+/** The answer of `POST /api/auth/webauthn/login/options`. */
 export const RequestOptionsAnswerSchema = Type.Object(
   { options: RequestOptionsSchema },
   { title: 'PasskeyRequestOptions', additionalProperties: false },
@@ -113,6 +123,7 @@ export const RequestOptionsAnswerSchema = Type.Object(
 
 const PasskeyName = Text({ minLength: 1, maxLength: 100 });
 
+/** A passkey, as its owner sees it. */
 export const PasskeySchema = Type.Object(
   {
     id: Type.String({ format: 'uuid', description: 'UUIDv7' }),
@@ -126,28 +137,34 @@ export const PasskeySchema = Type.Object(
   },
   { title: 'Passkey', additionalProperties: false },
 );
+/** A passkey, as its owner sees it. */
 export type Passkey = Static<typeof PasskeySchema>;
 
+/** What the routes of one passkey answer. */
 export const PasskeyAnswerSchema = Type.Object(
   { credential: PasskeySchema },
   { title: 'PasskeyAnswer', additionalProperties: false },
 );
 
+/** The answer of `GET /api/auth/webauthn/credentials`. */
 export const PasskeysAnswerSchema = Type.Object(
   { credentials: Type.Array(PasskeySchema) },
   { title: 'PasskeysAnswer', additionalProperties: false },
 );
 
+/** The body of `POST /api/auth/webauthn/registration/verify`. */
 export const RegisterPasskeyBodySchema = Type.Object(
   { response: AttestationResponseSchema, name: Type.Optional(PasskeyName) },
   { title: 'RegisterPasskeyBody', additionalProperties: false },
 );
 
+/** The body of `PATCH /api/auth/webauthn/credentials/:id`. */
 export const RenamePasskeyBodySchema = Type.Object(
   { name: PasskeyName },
   { title: 'RenamePasskeyBody', additionalProperties: false },
 );
 
+/** The body of `POST /api/auth/webauthn/login/verify`. */
 export const PasskeyLoginBodySchema = Type.Object(
   { response: AssertionResponseSchema },
   { title: 'PasskeyLoginBody', additionalProperties: false },

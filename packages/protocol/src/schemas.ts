@@ -4,12 +4,16 @@ import { type Static, Type } from './json-schema.ts';
 /** Control characters, NUL included, have no place in a text field; passwords are the exception. */
 const printable = '^[^\\u0000-\\u001f\\u007f]*$';
 
+/** A text without control characters; lengths are counted in characters. */
 export const Text = (options: { maxLength: number; minLength?: number; description?: string }) =>
   Type.String({ pattern: printable, ...options });
 
+/** An id: a UUIDv7. */
 export const Id = Type.String({ format: 'uuid', description: 'UUIDv7' });
+/** A time: RFC 3339, UTC, milliseconds. */
 export const Time = Type.String({ format: 'date-time', description: 'RFC 3339, UTC, milliseconds' });
 
+/** The members of a `User`. */
 export const userMembers = {
   id: Id,
   email: Type.String(),
@@ -24,9 +28,12 @@ export const userMembers = {
   last_login_at: Type.Union([Time, Type.Null()]),
 };
 
+/** An account, as its owner sees it. */
 export const UserSchema = Type.Object(userMembers, { title: 'User', additionalProperties: false });
+/** An account, as its owner sees it. Never a hash or a secret. */
 export type User = Static<typeof UserSchema>;
 
+/** What begins or renews a session answers: register, login, refresh, `mfa/verify`. */
 export const TokenAnswerSchema = Type.Object(
   {
     access_token: Type.String({ description: 'JWT, RFC 9068' }),
@@ -42,6 +49,7 @@ export const TokenAnswerSchema = Type.Object(
   },
   { title: 'TokenAnswer', additionalProperties: false },
 );
+/** The tokens of a session that has begun or was renewed; lifetimes are seconds. */
 export type TokenAnswer = Static<typeof TokenAnswerSchema>;
 
 /** What becomes of it in cookie mode: the tokens are in `Set-Cookie`. */
@@ -56,6 +64,7 @@ export const CookieAnswerSchema = Type.Object(
   { title: 'CookieAnswer', additionalProperties: false },
 );
 
+/** The members of a `Session`. */
 export const sessionMembers = {
   id: Id,
   current: Type.Boolean(),
@@ -75,7 +84,9 @@ export const sessionMembers = {
   amr: Type.Array(Type.String()),
 };
 
+/** A session, as its owner sees it. */
 export const SessionSchema = Type.Object(sessionMembers, { title: 'Session', additionalProperties: false });
+/** A session: when and from where it was used, and how it was authenticated (`amr`, RFC 8176). */
 export type Session = Static<typeof SessionSchema>;
 
 const receiptMembers = {
@@ -90,9 +101,12 @@ const receiptMembers = {
   }),
 };
 
+/** What every revocation answers. */
 export const ReceiptSchema = Type.Object(receiptMembers, { title: 'RevocationReceipt', additionalProperties: false });
+/** The receipt of a revocation: whether it is in force on every node, and if not, where not yet and by when. */
 export type Receipt = Static<typeof ReceiptSchema>;
 
+/** A receipt that tells how many sessions were ended. */
 export const ReceiptWithSessionsSchema = Type.Object(
   {
     ...receiptMembers,
@@ -129,6 +143,7 @@ export const RevocationFeedSchema = Type.Object(
   { title: 'RevocationFeed', additionalProperties: false },
 );
 
+/** The query of `GET /api/auth/revocations/feed`. */
 export const RevocationFeedQuerySchema = Type.Object({
   cursor: Type.Optional(Type.String({ minLength: 1, maxLength: 4_096, description: 'Of the answer before' })),
   wait: Type.Optional(
@@ -139,6 +154,7 @@ export const RevocationFeedQuerySchema = Type.Object({
 /** A password in a body: any characters; the policy speaks of its length in characters. */
 const Password = Type.String({ maxLength: 4096 });
 
+/** The body of `POST /api/auth/register`. */
 export const RegisterBodySchema = Type.Object(
   {
     user: Type.Object(
@@ -154,6 +170,7 @@ export const RegisterBodySchema = Type.Object(
   { title: 'RegisterBody', additionalProperties: false },
 );
 
+/** The body of `POST /api/auth/login`. */
 export const LoginBodySchema = Type.Object(
   {
     email: Type.String({ maxLength: 1024 }),
@@ -163,6 +180,7 @@ export const LoginBodySchema = Type.Object(
   { title: 'LoginBody', additionalProperties: false },
 );
 
+/** The body of `PATCH /api/auth/me`; what is left out stays. */
 export const ProfileBodySchema = Type.Object(
   {
     first_name: Type.Optional(Type.Union([Text({ maxLength: 100 }), Type.Null()])),
@@ -171,28 +189,34 @@ export const ProfileBodySchema = Type.Object(
   { title: 'ProfileBody', additionalProperties: false },
 );
 
+/** The answer of `PATCH /api/auth/me`. */
 export const UserAnswerSchema = Type.Object({ user: UserSchema }, { title: 'UserAnswer', additionalProperties: false });
 
+/** The body of `POST /api/auth/change-password`. */
 export const ChangePasswordBodySchema = Type.Object(
   { current_password: Password, new_password: Password },
   { title: 'ChangePasswordBody', additionalProperties: false },
 );
 
+/** The body of `DELETE /api/auth/me`; without a password after a fresh authentication. */
 export const DeleteMeBodySchema = Type.Object(
   { password: Type.Optional(Password) },
   { title: 'DeleteMeBody', additionalProperties: false },
 );
 
+/** The body of `POST /api/auth/refresh-token`. */
 export const RefreshBodySchema = Type.Object(
   { refresh_token: Type.String() },
   { title: 'RefreshBody', additionalProperties: false },
 );
 
+/** The body of `POST /api/auth/revoke-all-tokens`. */
 export const RevokeAllBodySchema = Type.Object(
   { except_current: Type.Optional(Type.Boolean()) },
   { title: 'RevokeAllBody', additionalProperties: false },
 );
 
+/** The body of `POST /api/auth/validate-token`. */
 export const ValidateBodySchema = Type.Object(
   {
     token: Type.String(),
@@ -209,8 +233,10 @@ export const ValidateBodySchema = Type.Object(
   },
   { title: 'ValidateBody', additionalProperties: false },
 );
+/** A question of `POST /api/auth/validate-token`: whether this token is valid now, and suffices. */
 export type ValidateBody = Static<typeof ValidateBodySchema>;
 
+/** The claims of an access token (RFC 9068); others may be added. */
 export const ClaimsSchema = Type.Object(
   {
     iss: Type.String(),
@@ -245,6 +271,7 @@ const ApiKeyClaimsSchema = Type.Object(
   { title: 'ApiKeyClaims', additionalProperties: false },
 );
 
+/** The answer of `POST /api/auth/validate-token`: a valid token, a valid API key, or why it is not. */
 export const ValidateAnswerSchema = Type.Union(
   [
     Type.Object(
@@ -284,21 +311,25 @@ export const ValidateAnswerSchema = Type.Union(
   { title: 'ValidateAnswer' },
 );
 
+/** The answer of `GET /api/auth/me`. */
 export const MeAnswerSchema = Type.Object(
   { user: UserSchema, session: SessionSchema },
   { title: 'MeAnswer', additionalProperties: false },
 );
 
+/** The answer of `GET /api/auth/sessions`, newest first. */
 export const SessionsAnswerSchema = Type.Object(
   { sessions: Type.Array(SessionSchema) },
   { title: 'SessionsAnswer', additionalProperties: false },
 );
 
+/** The answer where an address must be verified first; the same for one that is known. */
 export const VerificationSentSchema = Type.Object(
   { status: Type.Literal('verification_sent') },
   { title: 'VerificationSent', additionalProperties: false },
 );
 
+/** The answer of `GET /health`; `uptime_s` is seconds. */
 export const HealthSchema = Type.Object(
   {
     status: Type.Union([Type.Literal('ok'), Type.Literal('degraded'), Type.Literal('unavailable')]),
@@ -345,6 +376,7 @@ const ClusterSingletonSchema = Type.Object(
   { title: 'ClusterSingleton', additionalProperties: false },
 );
 
+/** The answer of `GET /cluster/status`. */
 export const ClusterStatusSchema = Type.Object(
   {
     node: Type.String(),

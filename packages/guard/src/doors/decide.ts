@@ -27,8 +27,10 @@ export interface Auth {
   readonly stale: boolean;
 }
 
+/** Why a credential counts for nothing. `outdated`: what an API key may do is not known here yet. */
 export type TokenRefusal = 'malformed' | 'invalid' | 'expired' | 'revoked' | 'stale' | 'outdated';
 
+/** Whose a credential is, or why it counts for nothing. */
 export type Judgement =
   | { readonly kind: 'valid'; readonly auth: Auth }
   | { readonly kind: 'refused'; readonly reason: TokenRefusal };
@@ -44,10 +46,12 @@ export interface Incoming {
   readonly requestId: string | undefined;
 }
 
+/** Who is let through (`null`: a stranger, where strangers may), or the answer that refuses. */
 export type Decision =
   | { readonly kind: 'allowed'; readonly auth: Auth | null }
   | { readonly kind: 'refused'; readonly code: DoorCode; readonly answer: Answer };
 
+/** Whether this request meets that requirement; a promise only where the service has to be asked. */
 export type Decide = (incoming: Incoming, requirement: Requirement) => Decision | Promise<Decision>;
 
 /** RFC 6750 section 2.1: the scheme in any case, one space or more, one token of the b64token alphabet. */
@@ -59,6 +63,7 @@ const isPlain = (text: string): boolean =>
 /** A second credential behind a comma: how several `Authorization` headers look once they are joined. */
 const second = /,\s*(?:basic|bearer|digest|dpop|negotiate)(?:\s|$)/i;
 
+/** The decision behind every door. Throws `TypeError` for a realm that cannot stand in a header. */
 export function createDecide(deps: {
   readonly judge: Judge;
   /** Seconds since 1970. */

@@ -65,6 +65,7 @@ export function incomingOf(request: IncomingMessage, ownId?: string): Incoming {
   return { authorization, requestId: ownId ?? (typeof sent === 'string' ? sent : undefined) };
 }
 
+/** Writes the answer of a refusal, whole. */
 export function send(response: ServerResponse, { status, headers, body }: Answer): void {
   response.writeHead(status, { ...headers, 'Content-Length': Buffer.byteLength(body) });
   response.end(body);

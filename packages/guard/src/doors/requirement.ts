@@ -13,8 +13,10 @@ import { type Acr, isPermission } from '@auth-service/protocol';
  */
 export type FreshnessPolicy = 'bounded' | 'strict' | 'best-effort' | { readonly boundedSeconds: number };
 
+/** Every revocation is known up to a moment at most so many seconds ago; 503 otherwise. */
 export const bounded = (seconds: number): FreshnessPolicy => ({ boundedSeconds: seconds });
 
+/** What a route asks of its caller, all of it at once. */
 export interface RequireOptions {
   /** One of these roles. */
   readonly roles?: readonly string[];

@@ -36,4 +36,5 @@ export const incomingOfHeaders = (headers: Headers): Incoming => ({
   requestId: headers.get('x-request-id') ?? undefined,
 });
 
+/** The answer of a refusal as a `Response`. */
 export const responseOf = ({ status, headers, body }: Answer): Response => new Response(body, { status, headers });

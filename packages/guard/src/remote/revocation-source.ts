@@ -8,6 +8,7 @@ import type { RevocationEntry } from '@auth-service/protocol';
 import { createEventReader } from './event-stream.ts';
 import { isObject, retryAfterMs, type ServiceAnswer, type ServiceHttp } from './http.ts';
 
+/** One page of the feed. */
 export interface FeedPage {
   /** Part of everything that is live, rather than what came since the cursor. */
   readonly whole: boolean;
@@ -19,6 +20,7 @@ export interface FeedPage {
   readonly ageMs: number;
 }
 
+/** A way to the ledger, in the place of the feed of the service. */
 export interface RevocationSource {
   /**
    * What came since the cursor (`null`: everything live), after `waitSeconds` at the latest. `unknown_cursor`: begin anew.
@@ -33,6 +35,7 @@ export interface RevocationSource {
   ): Promise<void>;
 }
 
+/** The feed answered with a refusal; `retryAfterMs` says for how long not to ask again, milliseconds. */
 export class FeedRefused extends Error {
   override readonly name = 'FeedRefused';
   readonly status: number;

@@ -3,6 +3,7 @@
 import { errorCodes } from '../errors.ts';
 import { type Static, Type } from '../json-schema.ts';
 
+/** One entry of the `errors` of a 422: where, what, and a sentence. */
 export const FieldErrorSchema = Type.Object(
   {
     pointer: Type.String({
@@ -27,4 +28,5 @@ export const ProblemSchema = Type.Object(
   },
   { title: 'Problem', additionalProperties: true },
 );
+/** The body of every error answer (RFC 9457); some codes bring members of their own. */
 export type ProblemDocument = Static<typeof ProblemSchema>;

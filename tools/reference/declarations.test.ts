@@ -1,0 +1,45 @@
+/** What the reference shows of a module, and which exports count as documented. */
+import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, relative } from 'node:path';
+import { after, test } from 'node:test';
+import { root } from '../tidy/files.ts';
+import { entryPointsOf, readModules } from './declarations.ts';
+
+const folder = mkdtempSync(join(tmpdir(), 'auth-reference-'));
+after(() => rmSync(folder, { recursive: true, force: true }));
+
+test('an export is documented by the comment just above it, and not by the one at the head of its file', () => {
+  writeFileSync(join(folder, 'inner.ts'), '/** About the file. */\nexport interface Bare { readonly a: string }\n');
+  writeFileSync(
+    join(folder, 'index.ts'),
+    `/** The head. */
+export type { Bare } from './inner.ts';
+/** Twice as much, in metres. */
+export const twice = (metres: number) => metres * 2;
+/** The other way. */
+export function half({ metres = 1 }: { metres?: number } = {}) { return metres / 2; }
+// No doc comment.
+export class Ruler { #length = 1; measure() { return this.#length; } }
+`,
+  );
+  const source = relative(root, join(folder, 'index.ts'));
+  const [module] = readModules([{ specifier: 'ruler', source }]);
+  assert.equal(module?.head, 'The head.');
+  const shown = module?.exports.map(({ name, kind, doc, code }) => [name, kind, doc, code.split('\n')[0]]);
+  assert.deepEqual(shown, [
+    ['Bare', 'type', '', 'interface Bare {'],
+    ['Ruler', 'class', '', 'class Ruler {'],
+    ['half', 'function', 'The other way.', 'function half({ metres }?: {'],
+    ['twice', 'function', 'Twice as much, in metres.', 'const twice: (metres: number) => number;'],
+  ]);
+});
+
+test('the entry points are those that the manifest exports', () => {
+  const names = entryPointsOf('packages/client').map(({ specifier, source }) => [specifier, source]);
+  assert.deepEqual(names, [
+    ['@auth-service/client', 'packages/client/src/index.ts'],
+    ['@auth-service/client/passkeys', 'packages/client/src/passkeys.ts'],
+  ]);
+});
