@@ -1,11 +1,11 @@
 /** Every example of a protected service, started by its own command in front of the real service: the same behaviour in each. */
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
-import { createServer } from 'node:net';
 import { after, before, describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { login, logout, newEmail, newPassword, register } from '../service/support/suite.ts';
 import { tokensOf } from '../support/http.ts';
+import { freePort } from '../support/ports.ts';
 import { type RunningService, startService, until } from '../support/service.ts';
 
 const admin = { email: newEmail('admin'), password: newPassword() };
@@ -21,15 +21,6 @@ before(async () => {
   apiKey = (answer.body as { secret: string }).secret;
 });
 after(() => service.stop());
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const address = server.address();
-  await new Promise((resolve) => server.close(resolve));
-  assert.ok(typeof address === 'object' && address !== null);
-  return address.port;
-}
 
 for (const name of ['node', 'express', 'fastify', 'hono', 'nest', 'web']) {
   describe(`the example ${name}`, () => {

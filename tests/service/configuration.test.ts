@@ -4,10 +4,10 @@ import { chmodSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { assertProblem, tokensOf } from '../support/http.ts';
+import { freePort } from '../support/ports.ts';
 import {
   type Ended,
   type Env,
-  freePort,
   isHealthy,
   makeFolder,
   randomSecret,

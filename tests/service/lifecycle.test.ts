@@ -6,8 +6,8 @@ import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { assertProblem, tokensOf } from '../support/http.ts';
+import { freePort } from '../support/ports.ts';
 import {
-  freePort,
   isHealthy,
   makeFolder,
   randomSecret,

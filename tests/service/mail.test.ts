@@ -4,7 +4,8 @@ import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { assertProblem, receiptOf, tokensOf } from '../support/http.ts';
-import { freePort, randomSecret, sharedPostgres, startService, until } from '../support/service.ts';
+import { freePort } from '../support/ports.ts';
+import { randomSecret, sharedPostgres, startService, until } from '../support/service.ts';
 import { codeOf, parseMail, startSmtp } from '../support/smtp.ts';
 import { login, metricsOf, newEmail, newPassword, register } from './support/suite.ts';
 

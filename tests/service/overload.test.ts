@@ -5,7 +5,8 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { assertProblem, tokensOf } from '../support/http.ts';
-import { freePort, isHealthy, makeFolder, startService, testEnv, until } from '../support/service.ts';
+import { freePort } from '../support/ports.ts';
+import { isHealthy, makeFolder, startService, testEnv, until } from '../support/service.ts';
 import { assertQuiet, login, metricsOf, newEmail, newPassword, refresh, register, validate } from './support/suite.ts';
 
 test('DOS-04 when the hashers have enough to do, more is refused at once, and validation does not notice', async (t) => {

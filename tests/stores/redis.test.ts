@@ -14,8 +14,9 @@ import {
 } from '../../packages/server/src/platform/redis/index.ts';
 import { createManualClock } from '../../packages/server/src/platform/time/index.ts';
 import { createLocalRateLimiter, createRedisRateLimiter } from '../../packages/server/src/rate-limit/index.ts';
+import { freePort } from '../support/ports.ts';
 import { startRedis, type TestRedis } from '../support/redis.ts';
-import { freePort, until } from '../support/service.ts';
+import { until } from '../support/service.ts';
 import { besideOthers } from '../support/slack.ts';
 import { startTcpProxy } from '../support/tcp-proxy.ts';
 

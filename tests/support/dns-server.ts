@@ -3,13 +3,12 @@
  * the test process is killed.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { createSocket } from 'node:dgram';
 import { promises as dns } from 'node:dns';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { tmpdir, userInfo } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { freePort } from './ports.ts';
 
 export interface DnsRecords {
   /** A and AAAA records, by name. */
@@ -115,23 +114,4 @@ async function answers(child: ChildProcess, address: string): Promise<void> {
     await sleep(25);
   }
   throw new Error(`dnsmasq does not answer (is the package dnsmasq-base installed?): ${errors}`);
-}
-
-/** Free for TCP and UDP. */
-async function freePort(): Promise<number> {
-  for (let round = 0; round < 50; round++) {
-    const server = createServer();
-    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-    const bound = server.address();
-    const port = typeof bound === 'object' && bound !== null ? bound.port : 0;
-    const socket = createSocket('udp4');
-    const isFree = await new Promise<boolean>((resolve) => {
-      socket.once('error', () => resolve(false));
-      socket.bind(port, '127.0.0.1', () => resolve(true));
-    });
-    socket.close();
-    await new Promise((resolve) => server.close(resolve));
-    if (isFree) return port;
-  }
-  throw new Error('there is no free port');
 }

@@ -4,7 +4,8 @@ import { spawn } from 'node:child_process';
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { freePort, isHealthy, until } from './service.ts';
+import { freePort } from './ports.ts';
+import { isHealthy, until } from './service.ts';
 
 export interface Balancer {
   readonly url: string;

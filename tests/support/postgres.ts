@@ -22,13 +22,13 @@ import {
   symlinkSync,
   writeFileSync,
 } from 'node:fs';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import pg from 'pg';
 import { migrate, openPostgres } from '../../packages/server/src/platform/database/index.ts';
+import { freePort } from './ports.ts';
 
 export interface StartPostgresOptions {
   /** Off is several times faster, and right wherever durability is not what is tested. */
@@ -382,15 +382,6 @@ async function findPrograms(): Promise<Programs> {
   }
   const { stdout } = await run(join(folder, 'postgres'), ['--version']);
   return { folder, version: stdout.match(/\d+(\.\d+)?/)?.[0] ?? 'unknown' };
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve, reject) => server.once('error', reject).listen(0, '127.0.0.1', resolve));
-  const address = server.address();
-  await new Promise((resolve) => server.close(resolve));
-  if (address === null || typeof address === 'string') throw new Error('no free port');
-  return address.port;
 }
 
 interface ProcessEntry {

@@ -17,12 +17,12 @@ import {
   rmSync,
   writeFileSync,
 } from 'node:fs';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { slotOf } from '../../packages/server/src/platform/redis/keys.rule.ts';
+import { freePort } from './ports.ts';
 
 export interface StartRedisOptions {
   /** With a certificate for 127.0.0.1 and localhost; plain connections are not taken. */
@@ -167,7 +167,7 @@ export async function startCluster(options: StartRedisOptions = {}): Promise<Tes
           ...tls,
           ...options.settings,
         };
-        const server = new Server({ ...options, settings }, await freeClusterPort());
+        const server = new Server({ ...options, settings }, await freePort());
         started.push(server);
         await server.start();
         return server;
@@ -447,28 +447,4 @@ async function waitFor(what: string, look: () => Promise<boolean>): Promise<void
     if (performance.now() > until) throw new Error(`waited in vain until ${what}`);
     await sleep(50);
   }
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve, reject) => server.once('error', reject).listen(0, host, resolve));
-  const address = server.address();
-  await new Promise((resolve) => server.close(resolve));
-  if (address === null || typeof address === 'string') throw new Error('no free port');
-  return address.port;
-}
-
-/** A Cluster's bus listens 10,000 above the port. */
-async function freeClusterPort(): Promise<number> {
-  for (;;) {
-    const port = 10_000 + Math.floor(Math.random() * 12_000);
-    if ((await isFree(port)) && (await isFree(port + 10_000))) return port;
-  }
-}
-
-function isFree(port: number): Promise<boolean> {
-  return new Promise((resolve) => {
-    const server = createServer();
-    server.once('error', () => resolve(false)).listen(port, host, () => server.close(() => resolve(true)));
-  });
 }

@@ -9,7 +9,6 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { get } from 'node:http';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after } from 'node:test';
@@ -17,6 +16,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { createSecrets, type Secrets } from '../service/support/secrets.ts';
 import { type Api, createApi } from './http.ts';
+import { freePort } from './ports.ts';
 import { startPostgres, type TestPostgres } from './postgres.ts';
 import { startRedis, type TestRedis } from './redis.ts';
 
@@ -128,15 +128,6 @@ export function testEnv(store: StoreKind, databaseUrl: string | undefined, dataD
 async function redisEnv(): Promise<Env> {
   const prefix = `t${randomBytes(6).toString('hex')}:`;
   return { SESSION_STORE: 'redis', REDIS_URL: (await sharedRedis()).url, REDIS_PREFIX: prefix };
-}
-
-export async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve, reject) => server.once('error', reject).listen(0, '127.0.0.1', resolve));
-  const address = server.address();
-  await new Promise((resolve) => server.close(resolve));
-  assert.ok(address !== null && typeof address === 'object');
-  return address.port;
 }
 
 interface Launched {
