@@ -12,7 +12,7 @@ import { mkdirSync, mkdtempSync, rmSync, symlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { delimiter, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { freePort } from '../../support/service.ts';
+import { freePort } from '../../support/ports.ts';
 import { packedTarballs, root } from './packed.ts';
 import type { Stage } from './run-tutorial.ts';
 
