@@ -7,7 +7,7 @@ import { after, describe, test } from 'node:test';
 import { runTutorial } from './support/run-tutorial.ts';
 import { matches, parseTutorial } from './support/tutorial.ts';
 
-const block = (info: string, ...lines: string[]): string => ['```' + info, ...lines, '```', ''].join('\n');
+const block = (info: string, ...lines: string[]): string => [`\`\`\`${info}`, ...lines, '```', ''].join('\n');
 
 describe('what is executed', () => {
   test('files by their first line, commands, and transcripts with the terminal they run in', () => {
