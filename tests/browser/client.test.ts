@@ -5,7 +5,7 @@ import { newEmail, newPassword } from '../service/support/suite.ts';
 import { type Browser, type Page, startChromium } from '../support/chromium.ts';
 import { type RunningService, startService } from '../support/service.ts';
 import { startClientPage } from './support/client-page.ts';
-import type { TestPage } from './support/page-server.ts';
+import { startPage, type TestPage } from './support/page-server.ts';
 
 describe('the client in a browser', () => {
   let browser: Browser;
@@ -85,6 +85,62 @@ describe('the client in a browser', () => {
     assert.equal(await reloaded.run(`client.me().catch((error) => error.code)`), 'missing_token');
     await reloaded.close();
     await page.close();
+  });
+
+  test('BRW-04 a page of a sibling, whose requests bring the cookies, and one of another site change nothing and sign nobody in or out', async (t) => {
+    const body = '<!doctype html><title>Elsewhere</title><link rel="icon" href="data:,">';
+    const elsewhere = await startPage({ '/': { type: 'text/html', body } });
+    t.after(() => elsewhere.stop());
+    const page = await openTab(`mode: 'cookie'`);
+    const own = account();
+    await page.run(`client.register(${own})`);
+    // Ports make no difference between sites: localhost is a sibling, 127.0.0.1 another site.
+    for (const [host, statuses] of [
+      ['localhost', ['403 POST /api/auth/logout', '403 POST /api/auth/logout']],
+      ['127.0.0.1', ['401 POST /api/auth/logout', '401 POST /api/auth/logout']],
+    ] as const) {
+      const hostile = await browser.newPage(page);
+      await hostile.open(`http://${host}:${elsewhere.port}/`);
+      const before = site.answered.length;
+      const call = (path: string, init: string): string =>
+        `fetch('${site.origin}/api/auth${path}', { credentials: 'include', ${init} }).then((answer) => answer.type, () => 'refused')`;
+      await hostile.run(call('/logout', `method: 'POST', mode: 'no-cors'`));
+      // What is not a simple request is asked for first, and the browser is told no.
+      const asking = `headers: { 'content-type': 'application/json', 'x-token-transport': 'cookie' }`;
+      for (const [path, init] of [
+        ['/me', `method: 'PATCH', ${asking}, body: '{"first_name":"Mallory"}'`],
+        ['/login', `method: 'POST', ${asking}, body: ${JSON.stringify(account())}`],
+        ['/me', `method: 'GET'`],
+      ] as const) {
+        assert.equal(await hostile.run(call(path, init)), 'refused', path);
+      }
+      await hostile.run(`void document.body.insertAdjacentHTML('beforeend',
+        '<form method=post action="${site.origin}/api/auth/logout" enctype="text/plain"><input name=a></form>')`);
+      await hostile.run('void document.forms[0].submit()');
+      await hostile.until(`location.pathname === '/api/auth/logout'`);
+      const unsafe = site.answered.slice(before).filter((answer) => !/ (GET|OPTIONS) /.test(answer));
+      assert.deepEqual(unsafe, statuses);
+      await hostile.close();
+    }
+    const { user } = await page.run<{ user: { email: string; first_name: unknown } }>('client.me()');
+    assert.deepEqual([user.email, user.first_name], [(JSON.parse(own) as { email: string }).email, null]);
+    await page.run('client.logout()');
+    await page.close();
+  });
+
+  test('in cookie mode other tabs hear a login and a logout, and a new one learns by me() who is there', async () => {
+    const first = await openTab(`mode: 'cookie'`);
+    const second = await openTab(`mode: 'cookie'`, first);
+    const who = account();
+    await first.run(`client.register(${who})`);
+    await second.until(`heard.join() === 'signed_in'`);
+    const third = await openTab(`mode: 'cookie'`, first);
+    assert.equal(await third.run('client.state().then(({ status }) => status)'), 'signed_out');
+    await third.run('client.me()');
+    assert.equal(await third.run('client.state().then(({ status }) => status)'), 'signed_in');
+    await second.run('client.logout()');
+    for (const tab of [first, third]) await tab.until(`heard.at(-1) === 'signed_out'`);
+    for (const tab of [third, second, first]) await tab.close();
   });
 
   test('a passkey is added, signs in without a user name, and proves it again', async () => {

@@ -2,10 +2,12 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { type Answer, assertProblem, type SendOptions, tokensOf } from '../support/http.ts';
-import type { RunningService } from '../support/service.ts';
+import { startPostgres } from '../support/postgres.ts';
+import { type RunningService, startService } from '../support/service.ts';
 import { login, me, newEmail, newPassword, onEachStore, register, worth } from './support/suite.ts';
 
 const app = 'https://app.example.com';
+const administrator = { email: newEmail('admin'), password: newPassword() };
 const asks = { 'X-Token-Transport': 'cookie' };
 const own = { 'Sec-Fetch-Site': 'same-origin' };
 type Headers = Readonly<Record<string, string>>;
@@ -98,6 +100,67 @@ onEachStore(
       assert.equal(jarOf(late, jar).size, 0);
       const nobody = await send('POST', '/api/auth/refresh-token', { ...asks, ...own }, {});
       assertProblem(nobody, 401, 'invalid_refresh_token');
+    });
+
+    test('BRW-08 a logout without an access cookie leaves what renews it, and then ends the session; of an ended session it clears all', async () => {
+      const { jar } = await signIn(service());
+      const headers = { ...asks, ...own };
+      const refreshOnly = new Map([...jar].filter(([name]) => name === '__Host-auth_refresh'));
+      const first = await send('POST', '/api/auth/logout', { ...headers, ...header(refreshOnly) });
+      assertProblem(first, 401, 'missing_token');
+      assert.equal(first.headers['set-cookie'], undefined);
+      const renewed = await send('POST', '/api/auth/refresh-token', { ...headers, ...header(refreshOnly) }, {});
+      const fresh = jarOf(renewed, refreshOnly);
+      const over = await send('POST', '/api/auth/revoke-all-tokens', { ...own, ...header(fresh) });
+      assert.equal(over.status, 200);
+      const late = await send('POST', '/api/auth/logout', { ...headers, ...header(fresh) });
+      assertProblem(late, 401, 'token_revoked');
+      assert.equal(jarOf(late, fresh).size, 0);
+    });
+
+    test('BRW-03 an account whose token is longer than a cookie is signed in with as many as it takes, and no session is left over', async () => {
+      const admin = tokensOf(await login(service(), administrator));
+      const permissions = Array.from({ length: 110 }, (_, index) => `${'resource'.repeat(4)}-${index}:read`);
+      const role = { name: 'reader-of-much', permissions };
+      const made = await send('POST', '/api/admin/roles', { Authorization: `Bearer ${admin.access_token}` }, role);
+      assert.equal(made.status, 201, made.text);
+      const { account, answer, jar: small } = await signIn(service());
+      const { id } = (answer.body as { user: { id: string } }).user;
+      const granted = await send(
+        'PUT',
+        `/api/admin/users/${id}/roles`,
+        { Authorization: `Bearer ${admin.access_token}` },
+        { roles: ['user', role.name] },
+      );
+      assert.equal(granted.status, 200, granted.text);
+      const answered = await send('POST', '/api/auth/login', { ...asks, ...own, ...header(small) }, account);
+      assert.equal(answered.status, 200, answered.text);
+      const cookies = answered.headers['set-cookie'] ?? [];
+      assert.ok(cookies.length > 2);
+      for (const cookie of cookies) {
+        assert.match(
+          cookie,
+          /^__Host-auth_(access(\.[12])?|refresh)=[\w.~-]+; Path=\/; Max-Age=\d+; Secure; HttpOnly; SameSite=Lax$/,
+        );
+        assert.ok((cookie.split(';', 1)[0] ?? '').length <= 4_096);
+      }
+      const jar = jarOf(answered, small);
+      for (const value of jar.values()) service().secrets.add(value);
+      const sessions = await send('GET', '/api/auth/sessions', header(jar));
+      assert.equal((sessions.body as { sessions: unknown[] }).sessions.length, 2);
+      // Less again: the piece that is not needed goes.
+      const taken = await send(
+        'PUT',
+        `/api/admin/users/${id}/roles`,
+        { Authorization: `Bearer ${admin.access_token}` },
+        { roles: ['user'] },
+      );
+      assert.equal(taken.status, 200);
+      const refreshed = await send('POST', '/api/auth/refresh-token', { ...asks, ...own, ...header(jar) }, {});
+      const after = jarOf(refreshed, jar);
+      assert.deepEqual([...after.keys()].sort(), ['__Host-auth_access', '__Host-auth_refresh']);
+      assert.equal((await send('GET', '/api/auth/me', header(after))).status, 200);
+      assert.equal(jarOf(await send('POST', '/api/auth/logout', { ...own, ...header(jar) }), jar).size, 0);
     });
 
     test('revoke-all clears the cookies where it ends the acting session, and only then', async () => {
@@ -248,8 +311,36 @@ onEachStore(
       }
     });
   },
-  { env: { COOKIE_MODE: 'lax', CORS_ORIGINS: app } },
+  {
+    env: {
+      ...{ COOKIE_MODE: 'lax', CORS_ORIGINS: app },
+      ...{ BOOTSTRAP_ADMIN_EMAIL: administrator.email, BOOTSTRAP_ADMIN_PASSWORD: administrator.password },
+    },
+  },
 );
+
+test('BRW-08 a logout that the service cannot carry out takes its own cookies out of the browser all the same, and says that it failed', async (t) => {
+  const database = await startPostgres({ fsync: false });
+  t.after(() => database.stop());
+  const service = await startService({
+    store: 'postgres',
+    databaseUrl: await database.createDatabase(),
+    env: { COOKIE_MODE: 'lax', COOKIE_LOGOUT_CLEARS: 'own' },
+  });
+  t.after(() => service.stop());
+  const { jar } = await signIn(service);
+  const post = (path: string, cookies: ReadonlyMap<string, string>, body?: object): Promise<Answer> =>
+    service.api.send('POST', path, body, { headers: { ...asks, ...own, ...header(cookies) } });
+  const other = (await signIn(service)).jar;
+  const out = await post('/api/auth/logout', other);
+  assert.deepEqual([out.status, out.headers['clear-site-data'], jarOf(out, other).size], [200, undefined, 0]);
+  await database.stop();
+  const away = await post('/api/auth/logout', jar);
+  assertProblem(away, 503, 'overloaded');
+  assert.equal(jarOf(away, jar).size, 0);
+  const refresh = await post('/api/auth/refresh-token', jar, {});
+  assert.deepEqual([refresh.status, refresh.headers['set-cookie']], [503, undefined]);
+});
 
 onEachStore('without cookie mode', (service) => {
   test('BRW-04 cookies are not looked at, the header asks for nothing, and no origin may send credentials', async () => {

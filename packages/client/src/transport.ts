@@ -15,8 +15,8 @@ export interface Call {
   readonly token?: string | undefined;
   readonly signal?: AbortSignal | undefined;
   /**
-   * Whether it does no harm to send this twice; so for GET and DELETE. `unanswered`: only where no answer came, because an answer
-   * of any kind has had its effect.
+   * Whether it does no harm to send this twice; so for GET and DELETE. `unanswered`: not where the service has tried, because an
+   * answer of any kind has had its effect.
    */
   readonly repeatable?: boolean | 'unanswered';
   /** Where one answer may take less time than elsewhere, milliseconds. */
@@ -83,7 +83,7 @@ export function createTransport(deps: TransportDeps): Send {
         return await once(call);
       } catch (error) {
         if (!repeatable || attempt >= deps.retriesMax || !isTemporary(error) || error.status === 500) throw error;
-        if (repeatable === 'unanswered' && error.status !== 0) throw error;
+        if (repeatable === 'unanswered' && error.status >= 500) throw error;
         const waitMs = error.retryAfter === null ? firstWaitMs * 2 ** attempt : error.retryAfter * 1_000;
         if (waitMs > waitMsMax) throw error;
         await deps.sleep(waitMs, call.signal);

@@ -98,6 +98,7 @@ export function makeHttp(parts: Parts): HttpService {
             sameSite: settings.cookieMode,
             publicUrl: settings.publicUrl,
             origins: settings.corsOrigins,
+            clears: settings.cookieLogoutClears,
           }),
     limits: { connections: settings.connectionsMax },
     log,

@@ -78,6 +78,12 @@ const listener = inGroup('Listener', {
     about:
       'Lets pages of the same site keep their tokens in `__Host-` cookies with this `SameSite`, by `X-Token-Transport: cookie`.',
   }),
+  COOKIE_LOGOUT_CLEARS: oneOf({
+    default: 'site',
+    of: ['site', 'own'],
+    about:
+      'What a logout by cookie takes out of the browser: all cookies of the registrable domain (`Clear-Site-Data`), those of other services there too, or only its own.',
+  }),
   MAX_CONNECTIONS: integer({
     default: 10_000,
     min: 10,

@@ -60,6 +60,7 @@ export interface Settings {
   readonly trustProxy: false | number | readonly string[];
   readonly corsOrigins: readonly string[];
   readonly cookieMode: 'off' | 'lax' | 'strict';
+  readonly cookieLogoutClears: 'site' | 'own';
   readonly connectionsMax: number;
   /** Processes that share the port. */
   readonly workers: number;
@@ -224,6 +225,7 @@ function resolve(values: Values, machine: Machine, environment: Environment): Om
     trustProxy: values.TRUST_PROXY,
     corsOrigins: values.CORS_ORIGINS,
     cookieMode: values.COOKIE_MODE,
+    cookieLogoutClears: values.COOKIE_LOGOUT_CLEARS,
     connectionsMax: values.MAX_CONNECTIONS,
     workers,
     shutdownTimeoutMs: values.SHUTDOWN_TIMEOUT * 1_000,

@@ -7,6 +7,8 @@ export interface TestPage {
   readonly origin: string;
   /** What the page has asked the service for, in order. */
   readonly asked: readonly string[];
+  /** What was answered, as `200 GET /path`, in order. */
+  readonly answered: readonly string[];
   /** Where the calls of the page go. */
   serve(url: string): void;
   stop(): Promise<void>;
@@ -20,6 +22,7 @@ export interface PageFile {
 /** `files`: what is answered here, by path. */
 export async function startPage(files: Readonly<Record<string, PageFile>>): Promise<TestPage> {
   const asked: string[] = [];
+  const answered: string[] = [];
   let target = '';
   const server = createServer((request, response) => {
     const file = files[request.url ?? '/'];
@@ -31,6 +34,7 @@ export async function startPage(files: Readonly<Record<string, PageFile>>): Prom
     asked.push(`${request.method} ${request.url}`);
     const { method, headers } = request;
     const onward = httpRequest(new URL(request.url ?? '/', target), { method, headers }, (answer) => {
+      answered.push(`${answer.statusCode} ${method} ${request.url}`);
       response.writeHead(answer.statusCode ?? 502, answer.headers);
       answer.pipe(response);
     });
@@ -44,6 +48,7 @@ export async function startPage(files: Readonly<Record<string, PageFile>>): Prom
     port: address.port,
     origin: `http://localhost:${address.port}`,
     asked,
+    answered,
     serve(url) {
       target = url;
     },

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { accessCookie, endCookies, readCookie, setCookie } from './cookies.rule.ts';
+import { accessCookie, endCookies, readAccess, readCookie, setAccess, setCookie } from './cookies.rule.ts';
 import { isOfOwnPage } from './origin.rule.ts';
 
 const allowed = new Set(['https://app.example.org', 'https://auth.example.org']);
@@ -51,10 +51,39 @@ describe('cookies', () => {
     const text = setCookie(accessCookie, 'a.b-c_d', 60, 'strict');
     assert.equal(text, '__Host-auth_access=a.b-c_d; Path=/; Max-Age=60; Secure; HttpOnly; SameSite=Strict');
     const room = 4_096 - accessCookie.length - 1;
-    assert.ok(setCookie(accessCookie, 'x'.repeat(room), 60, 'lax')?.endsWith('SameSite=Lax'));
-    assert.equal(setCookie(accessCookie, 'x'.repeat(room + 1), 60, 'lax'), undefined);
-    assert.equal(endCookies('lax').length, 2);
-    for (const cookie of endCookies('lax')) assert.match(cookie, /^__Host-auth_\w+=; Path=\/; Max-Age=0; /);
+    assert.ok(setCookie(accessCookie, 'x'.repeat(room), 60, 'lax').endsWith('SameSite=Lax'));
+    assert.throws(() => setCookie(accessCookie, 'x'.repeat(room + 1), 60, 'lax'), /longer than browsers keep/);
+    assert.equal(endCookies('lax', undefined).length, 2);
+    for (const cookie of endCookies('lax', `${accessCookie}.1=x; other=y`)) {
+      assert.match(cookie, /^__Host-auth_\w+(\.1)?=; Path=\/; Max-Age=0; /);
+    }
+    assert.equal(endCookies('lax', `${accessCookie}.1=x; other=y`).length, 3);
+  });
+
+  test('BRW-03 a long token goes on in further cookies, whole again when it comes back, and nothing is left of a longer one', () => {
+    const token = (bytes: number): string => Array.from({ length: bytes }, (_, index) => 'abcdefg'[index % 7]).join('');
+    const headerOf = (cookies: readonly string[]): string =>
+      cookies.map((cookie) => cookie.split(';', 1)[0] ?? '').join('; ');
+    for (const [bytes, count] of [
+      [600, 1],
+      [4_077, 1],
+      [4_078, 2],
+      [8_192, 3],
+    ] as const) {
+      const cookies = setAccess(token(bytes), 60, 'strict', undefined);
+      assert.equal(cookies.length, count, `${bytes}`);
+      for (const cookie of cookies) assert.ok((cookie.split(';', 1)[0] ?? '').length <= 4_096);
+      assert.equal(readAccess(headerOf(cookies)), token(bytes));
+      assert.equal(readAccess(headerOf(cookies.toReversed())), token(bytes));
+    }
+    const long = headerOf(setAccess(token(8_192), 60, 'lax', undefined));
+    assert.match(
+      setAccess('short', 60, 'lax', long).slice(1).join(),
+      /auth_access\.1=; .*Max-Age=0.*auth_access\.2=; .*Max-Age=0/,
+    );
+    assert.equal(readAccess(`${long}; ${accessCookie}.1=x`), null);
+    assert.equal(readAccess(`${accessCookie}.1=x`), undefined);
+    assert.throws(() => setAccess(token(13_000), 60, 'lax', undefined), /8 KiB/);
   });
 
   test('are found among others, whole and once', () => {

@@ -43,6 +43,8 @@ export interface Carried {
   /** What the service's hook and the route see instead. */
   readonly headers: IncomingHttpHeaders;
   body(value: unknown): { readonly kind: 'body'; readonly value: unknown } | Refusal;
+  /** Headers, flat, of the answer to a request that could not be carried out. */
+  readonly failed: readonly string[];
   /** What is sent instead, and with which headers, flat. */
   answer(result: RouteAnswer | Refusal): {
     readonly result: RouteAnswer | Refusal;

@@ -84,7 +84,10 @@ export function createPipeline(options: HttpOptions, wire: Wire): Pipeline {
     const carried = options.carrier?.receive(request.headers, definition);
     if (carried === undefined) return carryOut(exchange, compiled, { client, params, queryAt }, undefined);
     if ('kind' in carried) return carried;
-    const plain = await carryOut(exchange, compiled, { client, params, queryAt }, carried);
+    const plain = await carryOut(exchange, compiled, { client, params, queryAt }, carried).catch((error: unknown) => {
+      exchange.extra = [...exchange.extra, ...carried.failed];
+      throw error;
+    });
     if (plain === undefined) return undefined;
     const { result, headers } = carried.answer(plain);
     exchange.extra = [...exchange.extra, ...headers];
