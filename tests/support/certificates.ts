@@ -11,8 +11,14 @@ export interface CertificatePair {
 export interface CertificateAuthority {
   /** PEM, for who is to trust it. */
   readonly cert: string;
-  /** For a server at `host`, a name or an IPv4 address. */
-  issue(host: string): CertificatePair;
+  /** For a server at `host`, a name or an IPv4 address; without `use` it says nothing of what it is for. */
+  issue(host: string, options?: IssueOptions): CertificatePair;
+}
+
+export interface IssueOptions {
+  readonly use?: 'client' | 'server';
+  readonly from?: Date;
+  readonly to?: Date;
 }
 
 export function createCertificateAuthority(name = 'test authority'): CertificateAuthority {
@@ -25,32 +31,37 @@ export function createCertificateAuthority(name = 'test authority'): Certificate
   );
   return {
     cert,
-    issue(host) {
+    issue(host, { use, from, to } = {}) {
       const pair = generateKeyPairSync('ec', { namedCurve: 'P-256' });
       const names = isIPv4(host) ? tag(0x87, Buffer.from(host.split('.').map(Number))) : tag(0x82, Buffer.from(host));
-      const alternatives = seq(hex('0603551d11'), tag(0x04, seq(names)));
+      const extensions = [seq(hex('0603551d11'), tag(0x04, seq(names)))];
+      if (use !== undefined) extensions.push(seq(hex('0603551d25'), tag(0x04, seq(hex(uses[use])))));
       return {
-        cert: certificate(
-          { issuer: name, subject: host, key: pair.publicKey, extensions: [alternatives] },
-          own.privateKey,
-        ),
+        cert: certificate({ issuer: name, subject: host, key: pair.publicKey, extensions, from, to }, own.privateKey),
         key: pair.privateKey.export({ type: 'pkcs8', format: 'pem' }).toString(),
       };
     },
   };
 }
 
+/** id-kp-clientAuth, id-kp-serverAuth. */
+const uses = { client: '06082b06010505070302', server: '06082b06010505070301' } as const;
+
 interface Contents {
   readonly issuer: string;
   readonly subject: string;
   readonly key: KeyObject;
   readonly extensions: readonly Buffer[];
+  readonly from?: Date | undefined;
+  readonly to?: Date | undefined;
 }
 
-function certificate({ issuer, subject, key, extensions }: Contents, signer: KeyObject): string {
+function certificate({ issuer, subject, key, extensions, from, to }: Contents, signer: KeyObject): string {
   const ecdsaWithSha256 = seq(hex('06082a8648ce3d040302'));
   const commonName = (text: string): Buffer => seq(tag(0x31, seq(hex('0603550403'), tag(0x0c, Buffer.from(text)))));
-  const validity = seq(tag(0x18, Buffer.from('20200101000000Z')), tag(0x18, Buffer.from('20991231235959Z')));
+  const time = (date: Date | undefined, otherwise: string): Buffer =>
+    tag(0x18, Buffer.from(date === undefined ? otherwise : date.toISOString().replaceAll(/[-:T]|\.\d+/g, '')));
+  const validity = seq(time(from, '20200101000000Z'), time(to, '20991231235959Z'));
   const serial = tag(0x02, Buffer.concat([hex('01'), randomBytes(8)]));
   const toSign = seq(
     tag(0xa0, hex('020102')),

@@ -5,6 +5,7 @@
  */
 import assert from 'node:assert/strict';
 import { Agent, request as httpRequest, type IncomingHttpHeaders } from 'node:http';
+import { request as httpsRequest, Agent as SecureAgent } from 'node:https';
 import { connect } from 'node:net';
 import type { ErrorCode, Receipt, Session, TokenAnswer, User } from '../../packages/protocol/src/index.ts';
 import { type ApiDocument, createAnswerCheck, type SeenAnswer } from '../service/support/answers.ts';
@@ -56,8 +57,11 @@ const secretMembers = [
   'otpauth_uri',
 ];
 
-export function createApi(url: string, secrets: Secrets): Api {
-  const agent = new Agent({ keepAlive: true, maxSockets: 256 });
+/** `ca`: the authority of a service that is reached by https. */
+export function createApi(url: string, secrets: Secrets, ca?: string): Api {
+  const how = { keepAlive: true, maxSockets: 256 };
+  const agent = ca === undefined ? new Agent(how) : new SecureAgent({ ...how, ca });
+  const requestBy = ca === undefined ? httpRequest : httpsRequest;
   const { hostname, port } = new URL(url);
   let check: Promise<ReturnType<typeof createAnswerCheck>> | undefined;
   let document: Promise<ApiDocument> | undefined;
@@ -84,7 +88,7 @@ export function createApi(url: string, secrets: Secrets): Api {
     if (options.token !== undefined) secrets.add(options.token);
 
     return new Promise((resolve, reject) => {
-      const request = httpRequest(
+      const request = requestBy(
         {
           hostname,
           port,
@@ -92,6 +96,7 @@ export function createApi(url: string, secrets: Secrets): Api {
           path,
           headers,
           agent: options.fresh === true ? false : agent,
+          ...(ca === undefined ? {} : { ca }),
           timeout: options.timeoutMs ?? 15_000,
         },
         (response) => {

@@ -9,6 +9,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { get } from 'node:http';
+import { get as getSecure } from 'node:https';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after } from 'node:test';
@@ -35,6 +36,8 @@ export interface ServiceOptions {
   /** An existing database; a fresh one with the current schema otherwise. */
   readonly databaseUrl?: string;
   readonly dataDir?: string;
+  /** It serves HTTPS, by `TLS_CERT_FILE` of `env`, with a certificate of this authority (PEM). */
+  readonly ca?: string;
   /** Not to wait for health, for a service that is not expected to come up. */
   readonly secrets?: Secrets;
 }
@@ -197,7 +200,7 @@ export async function startService(options: ServiceOptions): Promise<RunningServ
       ? (options.databaseUrl ?? (await (await sharedPostgres()).createDatabase()))
       : undefined;
   const port = await freePort();
-  const url = `http://127.0.0.1:${port}`;
+  const url = `${options.ca === undefined ? 'http' : 'https'}://127.0.0.1:${port}`;
   const secrets = options.secrets ?? createSecrets();
   let env: Env = {
     ...testEnv(options.store, databaseUrl, join(dataDir, 'store')),
@@ -208,7 +211,7 @@ export async function startService(options: ServiceOptions): Promise<RunningServ
   for (const name of ['JWT_SECRET', 'METRICS_TOKEN', 'CLUSTER_STATUS_TOKEN', 'BOOTSTRAP_ADMIN_PASSWORD']) {
     if (env[name] !== undefined) secrets.add(env[name]);
   }
-  const api = createApi(url, secrets);
+  const api = createApi(url, secrets, options.ca);
   let earlier = '';
   let current: Launched | undefined;
 
@@ -222,7 +225,7 @@ export async function startService(options: ServiceOptions): Promise<RunningServ
       gone = true;
     });
     const until = performance.now() + startTimeoutMs;
-    while (!(await isHealthy(url))) {
+    while (!(await isHealthy(url, '/health', options.ca))) {
       const said = `${launched.output.stdout}${launched.output.stderr}`;
       assert.ok(!gone, `the service ended instead of starting:\n${said.slice(-4_000)}`);
       assert.ok(performance.now() < until, `the service did not become healthy:\n${said.slice(-4_000)}`);
@@ -299,9 +302,10 @@ export async function startService(options: ServiceOptions): Promise<RunningServ
 }
 
 /** Whether /health answers 200; never throws. */
-export function isHealthy(url: string, path = '/health'): Promise<boolean> {
+export function isHealthy(url: string, path = '/health', ca?: string): Promise<boolean> {
   return new Promise((resolve) => {
-    const request = get(`${url}${path}`, { agent: false, timeout: 2_000 }, (response) => {
+    const getBy = ca === undefined ? get : getSecure;
+    const request = getBy(`${url}${path}`, { agent: false, timeout: 2_000, ca }, (response) => {
       response.resume();
       resolve(response.statusCode === 200);
     });

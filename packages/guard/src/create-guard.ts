@@ -10,6 +10,7 @@ import { createDecide } from './doors/decide.ts';
 import type { Decider } from './doors/door.ts';
 import { createFreshness } from './freshness.ts';
 import { createKeySet } from './keys.ts';
+import type { MutualTls } from './mutual-tls.ts';
 import { createAskService } from './remote/ask-service.ts';
 import { discover, type ServicePaths } from './remote/discovery.ts';
 import { createFollower, type FollowerFigures } from './remote/follower.ts';
@@ -29,9 +30,11 @@ export interface GuardOptions {
   readonly audience: string;
   /**
    * For the feed of revocations: an API key, or an access token, with the permission `revocations:read`; or a function that
-   * answers the one in force. Without it only `strict` and `best-effort` routes are answered.
+   * answers the one in force. Without it, and without `mutualTls`, only `strict` and `best-effort` routes are answered.
    */
   readonly apiKey?: string | (() => string);
+  /** In the place of a key: a certificate that the service takes (`createMutualTls` of `@auth-service/guard/mutual-tls`). */
+  readonly mutualTls?: MutualTls;
   /** Where the service is reached from here, when not at its issuer: `http://auth.internal:4000`. */
   readonly serviceUrl?: string;
   /** Plain HTTP to another machine: keys and revocations can then be forged on the way. */
@@ -99,7 +102,7 @@ export function createGuard(options: GuardOptions): Guard {
   const now = () => Date.now() / 1_000;
   const random = () => randomInt(2 ** 32) / 2 ** 32;
 
-  const http = createServiceHttp({ fetch: options.fetch ?? fetch, baseUrl });
+  const http = createServiceHttp({ fetch: options.mutualTls?.fetch ?? options.fetch ?? fetch, baseUrl });
   const find = untilItWorks(() => discover(http, issuer));
   const path = (name: keyof ServicePaths) => async () => (await find())[name];
 
@@ -134,7 +137,7 @@ export function createGuard(options: GuardOptions): Guard {
     random,
     onFailed: (error) => onEvent({ kind: 'failed', part: 'keys', error }),
   });
-  const follows = options.apiKey !== undefined || options.revocations !== undefined;
+  const follows = [options.apiKey, options.mutualTls, options.revocations].some((way) => way !== undefined);
   if (follows) follower.start();
   const ready = Promise.all([keepsKeys.loaded, follows ? follower.loaded() : undefined]).then(() => undefined);
   ready.then(() => onEvent({ kind: 'ready' })).catch(() => undefined);
@@ -162,6 +165,7 @@ export function createGuard(options: GuardOptions): Guard {
     async close() {
       closing.abort();
       await Promise.all([follower.close(), keepsKeys.ended]);
+      options.mutualTls?.close();
     },
   };
 }
@@ -191,8 +195,8 @@ function untilItWorks<T>(ask: () => Promise<T>): () => Promise<T> {
   };
 }
 
-function credentialOf({ apiKey = '' }: GuardOptions): () => string {
-  return typeof apiKey === 'function' ? apiKey : () => apiKey;
+function credentialOf({ apiKey }: GuardOptions): (() => string) | undefined {
+  return typeof apiKey === 'string' ? () => apiKey : apiKey;
 }
 
 /** Where the service is asked, without a slash at the end. */
@@ -204,6 +208,9 @@ function checkedBaseUrl(options: GuardOptions): string {
   const isLoopback = hostname === 'localhost' || hostname === '[::1]' || /^127(?:\.\d+){3}$/.test(hostname);
   if (protocol !== 'https:' && !(protocol === 'http:' && (isLoopback || allowInsecureHttp))) {
     throw new TypeError('the service is reached by https, or by http on this machine (see allowInsecureHttp)');
+  }
+  if (options.mutualTls !== undefined && (protocol !== 'https:' || options.fetch !== undefined)) {
+    throw new TypeError('mutualTls is for a service that is reached by https, and brings its own fetch');
   }
   if (username !== '' || search !== '' || hash !== '')
     throw new TypeError('an address without user, query and fragment');

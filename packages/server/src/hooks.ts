@@ -3,6 +3,7 @@ import type { Core } from './core.ts';
 import type { OperationsGuard } from './operations/index.ts';
 import type {
   AuthenticationOutcome,
+  CertificateProblem,
   GuardedAccess,
   HttpHooks,
   RateLimitVerdict,
@@ -19,6 +20,7 @@ export function createHooks(deps: {
   readonly operationsGuard: OperationsGuard;
   readonly onLimited: (policy: string) => void;
   readonly onResponse: HttpHooks['onResponse'];
+  readonly onCertificate: (problem: CertificateProblem | undefined) => void;
 }): HttpHooks {
   const { settings, core, limiter } = deps;
   const bearer = createBearer({
@@ -29,13 +31,15 @@ export function createHooks(deps: {
     issuer: settings.publicUrl,
     audience: settings.jwtAudience,
     onKeyUsed: core.apiKeys.used,
+    onCertificate: deps.onCertificate,
   });
   const judge = (
     request: RequestContext,
     access: Extract<GuardedAccess, { kind: 'bearer' }>,
   ): AuthenticationOutcome => {
     const outcome = bearer(request, access);
-    return outcome.kind === 'refused' ? outcome : { kind: 'authenticated', auth: outcome.principal };
+    if (outcome.kind === 'refused') return outcome;
+    return { kind: 'authenticated', auth: outcome.kind === 'principal' ? outcome.principal : null };
   };
   const tokens = { metrics: settings.metricsToken?.reveal(), cluster: settings.clusterStatusToken?.reveal() };
   function verdictOf(result: RateLimitResult): RateLimitVerdict {

@@ -51,6 +51,7 @@ export function makeHttp(parts: Parts): HttpService {
     operationsGuard: createOperationsGuard(clientAddress),
     onLimited: telemetry.limited,
     onResponse: telemetry.responded,
+    onCertificate: telemetry.certificateJudged,
   });
   const shared = late.redis === undefined ? 'in-process' : stateNames[late.redis.kind];
   const routes = createRoutes({
@@ -105,6 +106,7 @@ export function makeHttp(parts: Parts): HttpService {
     realm: 'auth-service',
     newRequestId: () => `${idPrefix}-${(requests++).toString(36)}`,
     monotonicMs: clock.monotonicMs,
+    wallMs: clock.wallMs,
     fastPath: createValidateFast(core.verifier),
   });
 }

@@ -68,6 +68,11 @@ export const metricsTable = {
     labels: { result: ['valid', 'malformed', 'invalid', 'expired', 'revoked', 'outdated', 'stale'] },
   },
   auth_api_keys_held: { type: 'gauge', help: 'API keys in memory, those included that have ended.', labels: {} },
+  auth_client_certificates_total: {
+    type: 'counter',
+    help: 'Requests that came with a client certificate in the place of a credential, by what it was worth.',
+    labels: { result: ['valid', 'expired', 'not_yet_valid', 'wrong_use', 'unknown', 'changed'] },
+  },
   auth_token_cache_total: {
     type: 'counter',
     help: 'Verified tokens that were found in memory or not.',

@@ -1,5 +1,6 @@
 /** What the variables of the listener may be together. */
 import type { ReadTextFile, SettingProblem } from './platform/config/index.ts';
+import { readAuthorities } from './platform/http/index.ts';
 
 interface Values {
   readonly NODE_ENV: 'production' | 'development' | 'test' | undefined;
@@ -8,6 +9,7 @@ interface Values {
   readonly PUBLIC_URL: string | undefined;
   readonly TLS_CERT_FILE: string | undefined;
   readonly TLS_KEY_FILE: string | undefined;
+  readonly TLS_CLIENT_CA_FILE: string | undefined;
 }
 
 const problem = (variable: keyof Values, text: string, mend: string): SettingProblem => ({
@@ -44,7 +46,27 @@ export function listenerProblems(values: Values, readFile: ReadTextFile): readon
       problems.push(problem(name, 'names a file that cannot be read', 'correct the path or the permissions'));
     }
   }
+  if (values.TLS_CLIENT_CA_FILE !== undefined) problems.push(...clientCaProblems(values, readFile));
   return problems;
+}
+
+function clientCaProblems(values: Values, readFile: ReadTextFile): readonly SettingProblem[] {
+  const path = values.TLS_CLIENT_CA_FILE ?? '';
+  if (values.TLS_CERT_FILE === undefined && values.TLS_KEY_FILE === undefined) {
+    const mend = 'set TLS_CERT_FILE and TLS_KEY_FILE, or take it off';
+    return [problem('TLS_CLIENT_CA_FILE', 'is set, and nothing here serves https', mend)];
+  }
+  if (!isReadable(path, readFile)) {
+    const mend = 'correct the path or the permissions';
+    return [problem('TLS_CLIENT_CA_FILE', 'names a file that cannot be read', mend)];
+  }
+  try {
+    readAuthorities(readFile(path));
+    return [];
+  } catch {
+    const mend = 'set a file of CA certificates in PEM';
+    return [problem('TLS_CLIENT_CA_FILE', 'holds something else than certificates of authorities', mend)];
+  }
 }
 
 /** What browsers take for secure: https, and this machine. */

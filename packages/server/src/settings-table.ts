@@ -51,6 +51,12 @@ const listener = inGroup('Listener', {
     about: 'Certificate chain (PEM): serves HTTPS directly, read again when the file changes.',
   }),
   TLS_KEY_FILE: text({ default: undefined, values: 'path', about: 'Private key (PEM) of that certificate.' }),
+  TLS_CLIENT_CA_FILE: text({
+    default: undefined,
+    values: 'path',
+    about:
+      'Authorities (PEM) whose client certificates may read the revocation feed without a key (mutual TLS), read again when the file changes. Everybody who holds a certificate of theirs for clients may: name one that is for this alone.',
+  }),
   TRUST_PROXY: custom<false | number | readonly string[], false>({
     default: false,
     values: 'false, hop count, or CIDR,…',

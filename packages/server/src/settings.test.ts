@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { existsSync, globSync, readFileSync } from 'node:fs';
 import { describe, test } from 'node:test';
 import { inspect } from 'node:util';
+import { createCertificateAuthority } from '../../../tests/support/certificates.ts';
 import { type Environment, knownNames, withDotenv } from './platform/config/index.ts';
 import { describeConfig, describeProblems, loadSettings, type Settings } from './settings.ts';
 import { settingsTable } from './settings-table.ts';
@@ -14,6 +15,7 @@ const otherSecret = randomBytes(48).toString('base64');
 const load = (environment: Environment) =>
   loadSettings(environment, {
     readFile: (path) => {
+      if (path === '/readable/authority') return authority;
       if (path.startsWith('/readable/')) return 'content';
       throw Object.assign(new Error('no such file'), { code: 'ENOENT' });
     },
@@ -40,6 +42,8 @@ function refused(environment: Environment, ...starts: readonly string[]): void {
     lines.join('\n'),
   );
 }
+
+const authority = createCertificateAuthority().cert;
 
 describe('defaults', () => {
   test('an empty environment is a sound node on the embedded store, open to this machine alone', () => {
@@ -316,8 +320,17 @@ describe('what settings may be together', () => {
     refused({ TLS_CERT_FILE: '/readable/cert' }, 'TLS_KEY_FILE');
     refused({ TLS_CERT_FILE: '/readable/cert', TLS_KEY_FILE: '/nowhere' }, 'TLS_KEY_FILE');
     const settings = settingsOf({ TLS_CERT_FILE: '/readable/cert', TLS_KEY_FILE: '/readable/key' });
-    assert.deepEqual(settings.tls, { certFile: '/readable/cert', keyFile: '/readable/key' });
+    assert.deepEqual(settings.tls, { certFile: '/readable/cert', keyFile: '/readable/key', clientCaFile: undefined });
     assert.equal(settings.publicUrl, 'https://localhost:4000');
+  });
+
+  test('authorities of clients are certificates of authorities, and need a listener with TLS', () => {
+    const tls = { TLS_CERT_FILE: '/readable/cert', TLS_KEY_FILE: '/readable/key' };
+    refused({ TLS_CLIENT_CA_FILE: '/readable/authority' }, 'TLS_CLIENT_CA_FILE');
+    for (const path of ['/nowhere', '/readable/other'])
+      refused({ ...tls, TLS_CLIENT_CA_FILE: path }, 'TLS_CLIENT_CA_FILE');
+    const settings = settingsOf({ ...tls, TLS_CLIENT_CA_FILE: '/readable/authority' });
+    assert.equal(settings.tls?.clientCaFile, '/readable/authority');
   });
 
   test('the first administrator has both an address and a password that the policy takes', () => {

@@ -18,6 +18,7 @@ import {
   type SettingProblem,
   type ValuesOf,
 } from './platform/config/index.ts';
+import type { TlsFiles } from './platform/http/index.ts';
 import {
   type ClusterSettings,
   type ClusterSurroundings,
@@ -56,7 +57,7 @@ export interface Settings {
   readonly host: string;
   readonly port: number;
   readonly publicUrl: string;
-  readonly tls: { readonly certFile: string; readonly keyFile: string } | undefined;
+  readonly tls: TlsFiles | undefined;
   readonly trustProxy: false | number | readonly string[];
   readonly corsOrigins: readonly string[];
   readonly cookieMode: 'off' | 'lax' | 'strict';
@@ -210,7 +211,11 @@ function resolve(values: Values, machine: Machine, environment: Environment): Om
   const tls =
     values.TLS_CERT_FILE === undefined || values.TLS_KEY_FILE === undefined
       ? undefined
-      : { certFile: values.TLS_CERT_FILE, keyFile: values.TLS_KEY_FILE };
+      : {
+          certFile: values.TLS_CERT_FILE,
+          keyFile: values.TLS_KEY_FILE,
+          clientCaFile: values.TLS_CLIENT_CA_FILE,
+        };
   const publicUrl = values.PUBLIC_URL ?? `${tls === undefined ? 'http' : 'https'}://localhost:${values.PORT}`;
   const nodeName =
     values.NODE_NAME ?? `${machine.hostName.replaceAll(/[^A-Za-z0-9._-]/g, '-').slice(0, 50)}-${machine.suffix}`;

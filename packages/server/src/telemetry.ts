@@ -8,7 +8,7 @@ import type { Meters } from './meters.ts';
 import { metricsTable } from './metrics-table.ts';
 import type { PasswordHasher } from './passwords/index.ts';
 import type { Database } from './platform/database/index.ts';
-import type { HttpHooks } from './platform/http/index.ts';
+import type { CertificateProblem, HttpHooks } from './platform/http/index.ts';
 import { createMetrics, type Tracing } from './platform/telemetry/index.ts';
 import type { Clock } from './platform/time/index.ts';
 import type { Settings } from './settings.ts';
@@ -21,6 +21,7 @@ export interface Telemetry extends Meters {
   redisIs(state: 'up' | 'away'): void;
   responded: HttpHooks['onResponse'];
   limited(policy: string): void;
+  certificateJudged(problem: CertificateProblem | undefined): void;
   restarted(child: string): void;
   loggedIn(outcome: LoginOutcome | PasskeyLoginOutcome): void;
   registered(outcome: RegisterOutcome): void;
@@ -105,6 +106,7 @@ export function createTelemetry(options: {
       });
     },
     limited: (policy) => metrics.count('auth_rate_limited_total', { policy: policy as Policy }),
+    certificateJudged: (problem) => metrics.count('auth_client_certificates_total', { result: problem ?? 'valid' }),
     restarted: (child) => metrics.count('auth_supervisor_restarts_total', { child }),
     loggedIn(outcome) {
       metrics.count('auth_login_total', {

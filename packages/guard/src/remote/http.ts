@@ -18,6 +18,9 @@ export interface SendOptions {
   readonly signal?: AbortSignal;
 }
 
+/** Of `fetch` what a guard needs of it. */
+export type ServiceFetch = (url: string, init: RequestInit) => Promise<Response>;
+
 export interface ServiceHttp {
   send(path: string, options?: SendOptions): Promise<ServiceAnswer>;
   /** The answer as it begins; its body is for the caller to read, and to bound. */
@@ -31,7 +34,7 @@ const timeoutMsDefault = 5_000;
 const bytesMaxDefault = 256 * 1_024;
 
 /** `baseUrl`: scheme, host and perhaps a path, without a slash at the end. */
-export function createServiceHttp(deps: { readonly fetch: typeof fetch; readonly baseUrl: string }): ServiceHttp {
+export function createServiceHttp(deps: { readonly fetch: ServiceFetch; readonly baseUrl: string }): ServiceHttp {
   const { baseUrl } = deps;
   const common = { redirect: 'error', credentials: 'omit', cache: 'no-store' } as const;
   return {

@@ -56,11 +56,12 @@ const silenceMsMax = 15_000;
 export function createFeedSource(deps: {
   readonly http: ServiceHttp;
   readonly path: () => Promise<string>;
-  /** An API key, or an access token, with `revocations:read`. */
-  readonly credential: () => string;
+  /** An API key, or an access token, with `revocations:read`. `undefined`: what the connection shows is enough. */
+  readonly credential: (() => string) | undefined;
 }): RevocationSource {
   const { http, path, credential } = deps;
-  const authorization = () => ({ Authorization: `Bearer ${credential()}` });
+  const authorization = (): Readonly<Record<string, string>> =>
+    credential === undefined ? {} : { Authorization: `Bearer ${credential()}` };
   return {
     async read(cursor, waitSeconds, signal) {
       const query = new URLSearchParams({ wait: String(waitSeconds), ...(cursor === null ? {} : { cursor }) });

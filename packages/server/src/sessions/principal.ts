@@ -1,5 +1,6 @@
 /**
- * Who calls: the bearer token or the API key of a request, verified locally by `guard`. No I/O.
+ * Who calls: the bearer token or the API key of a request, verified locally by `guard`; without either, where a route says so, the
+ * client certificate of its connection. No I/O.
  *
  * A key speaks for its owner where a permission is asked for, and nowhere else: it is no session, so what is about a person, or
  * wants a fresh authentication, refuses it.
@@ -8,6 +9,8 @@ import { type ApiKeyRecord, type ApiKeyTable, looksLikeApiKey, type Verifier } f
 import type { AccessTokenClaims } from '@auth-service/protocol';
 import { coversAll } from '@auth-service/protocol';
 import {
+  type CertificateProblem,
+  type ClientCertificate,
   type GuardedAccess,
   type Refusal,
   type RequestContext,
@@ -35,7 +38,11 @@ export const bearerOf = (request: Pick<RequestContext, 'headers'>): string | und
 
 type BearerAccess = Extract<GuardedAccess, { kind: 'bearer' }>;
 
-export type BearerOutcome = { readonly kind: 'principal'; readonly principal: Principal } | Refusal;
+export type BearerOutcome =
+  | { readonly kind: 'principal'; readonly principal: Principal }
+  /** A client certificate, where the route takes one: whose it is does not matter. */
+  | { readonly kind: 'certificate' }
+  | Refusal;
 
 /** RFC 6750 section 2.1: the scheme in any case, one space or more, one token of the b64token alphabet. */
 const bearer = /^bearer +([A-Za-z0-9\-._~+/]+=*) *$/i;
@@ -50,6 +57,7 @@ export function createBearer(deps: {
   readonly issuer: string;
   readonly audience: string;
   readonly onKeyUsed: (id: string) => void;
+  readonly onCertificate: (problem: CertificateProblem | undefined) => void;
 }): (request: RequestContext, access: BearerAccess) => BearerOutcome {
   const { verifier, onSeen } = deps;
 
@@ -65,9 +73,22 @@ export function createBearer(deps: {
     return { kind: 'principal', principal: { userId: key.ownerId, sessionId: key.id, claims, apiKeyId: key.id } };
   }
 
+  function byCertificate(certificate: ClientCertificate): BearerOutcome {
+    const problem = certificate.problem();
+    deps.onCertificate(problem);
+    if (problem === undefined) return { kind: 'certificate' };
+    // Another handshake may go well: after a renewal, or with the authorities of now.
+    return refusal('invalid_token', { detail: certificateDetails[problem], headers: { Connection: 'close' } });
+  }
+
   return (request, access) => {
     const header = request.headers.authorization;
-    if (header === undefined || header === '') return refusal('missing_token');
+    if (header === undefined || header === '') {
+      const { certificate } = request;
+      return access.certificates === true && certificate !== null
+        ? byCertificate(certificate)
+        : refusal('missing_token');
+    }
     const token = bearerOf(request);
     if (token === undefined) return refusal('invalid_token');
     if (looksLikeApiKey(token)) return byKey(token, access);
@@ -84,6 +105,14 @@ export function createBearer(deps: {
     return { kind: 'principal', principal: { userId: claims.sub, sessionId: claims.sid, claims, apiKeyId: null } };
   };
 }
+
+const certificateDetails: Readonly<Record<CertificateProblem, string>> = {
+  expired: 'The client certificate, or an authority above it, has expired.',
+  not_yet_valid: 'The client certificate is not valid yet.',
+  wrong_use: 'The client certificate is not for clients (clientAuth).',
+  unknown: 'The client certificate is of no authority that this service takes.',
+  changed: 'The authorities of client certificates were changed: connect again.',
+};
 
 const noSession = refusal('insufficient_permissions', {
   detail: 'This is for people who have logged in: an API key is no session.',

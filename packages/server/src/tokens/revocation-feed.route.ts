@@ -22,7 +22,7 @@ export const revocationFeedRoute = (deps: {
     description:
       'For services that verify tokens themselves. Without a cursor the whole live set in pages (`full_set`, `more`), with one what came since (`diff_set`), after `wait` seconds at the latest; with `Accept: text/event-stream` as server-sent events, whose `id` is the cursor. Entries may come again and are merged. `age_ms` tells how old this node’s proof was when it answered: only an answer to a request proves freshness, counted from before that was sent, less this age. A cursor is good on every node; one that is refused is replaced by none.',
     tags: ['sessions'],
-    access: { kind: 'bearer', permission },
+    access: { kind: 'bearer', permission, certificates: true },
     limit: 'api',
     query: RevocationFeedQuerySchema,
     unknownFields: 'ignore',
@@ -39,12 +39,14 @@ export const revocationFeedRoute = (deps: {
         if (first.kind !== 'answer') return refused(first.kind);
         if (deps.feed.isFull()) return refused('too_many');
         const token = bearerOf(request) ?? '';
+        const byToken = (): boolean => {
+          const verdict = deps.validate(token, { required_permissions: [permission] });
+          return verdict !== 'stale' && verdict.valid;
+        };
+        const byCertificate = (): boolean => request.certificate?.problem() === undefined;
         const options = {
           cursor: from,
-          mayRead: () => {
-            const verdict = deps.validate(token, { required_permissions: [permission] });
-            return verdict !== 'stale' && verdict.valid;
-          },
+          mayRead: request.auth === null ? byCertificate : byToken,
           ...{ monotonicMs: deps.monotonicMs, sleep: deps.sleep },
         };
         return {

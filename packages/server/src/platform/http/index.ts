@@ -14,6 +14,7 @@ export {
   type ProxyTrust,
   type ReadClientAddress,
 } from './client-address.ts';
+export type { CertificateProblem, ClientCertificate } from './client-certificate.ts';
 export { type DocsPage, renderDocsPage } from './docs-page.ts';
 export * from './lines.ts';
 export { buildOpenApi, type OpenApiDocument, type OpenApiInput } from './openapi.ts';
@@ -21,4 +22,4 @@ export * from './options.ts';
 export * from './route.ts';
 export { routeErrors } from './route-errors.ts';
 export { createHttp, type HttpService, type ListenOptions } from './server.ts';
-export type { TlsFiles } from './tls.ts';
+export { readAuthorities, type TlsFiles } from './tls.ts';

@@ -71,6 +71,10 @@ export function buildOpenApi({ routes, info, tags }: OpenApiInput): OpenApiDocum
           bearerFormat: 'JWT',
           description: 'An access token; where a permission is asked for, an API key (`ask_…`) as well.',
         },
+        certificate: {
+          type: 'mutualTLS',
+          description: 'A client certificate of an authority in `TLS_CLIENT_CA_FILE`, where that is set.',
+        },
         operations: {
           type: 'http',
           scheme: 'bearer',
@@ -208,7 +212,8 @@ function operationId(route: RouteDefinition): string {
 
 function securityOf({ access }: RouteDefinition): readonly JsonObject[] {
   if (access.kind === 'public') return [];
-  return access.kind === 'bearer' ? [{ bearer: [] }] : [{ operations: [] }, {}];
+  if (access.kind === 'operations') return [{ operations: [] }, {}];
+  return access.certificates === true ? [{ bearer: [] }, { certificate: [] }] : [{ bearer: [] }];
 }
 
 function parametersOf(schema: TSchema | undefined, place: 'path' | 'query', components: Components): JsonObject[] {

@@ -120,6 +120,8 @@ export interface HttpOptions {
   readonly realm: string;
   newRequestId(): string;
   monotonicMs(): number;
+  /** Milliseconds since 1970: how long a client's certificate is good. */
+  wallMs(): number;
   readonly fastPath?: FastPath;
   /** With it, listed origins may send credentials that the browser holds. */
   readonly carrier?: Carrier | undefined;

@@ -15,6 +15,7 @@ import type { Socket } from 'node:net';
 import { DatabaseUnavailable } from '../database/index.ts';
 import { RedisUnavailable } from '../redis/index.ts';
 import { type BodyRead, bodyHeaders, isJsonContentType, readBody } from './body.ts';
+import { certificateOf } from './client-certificate.ts';
 import type { Exchange, Wire } from './exchange.ts';
 import { parseJson } from './json.ts';
 import type { Carried, HttpOptions } from './options.ts';
@@ -114,6 +115,7 @@ export function createPipeline(options: HttpOptions, wire: Wire): Pipeline {
       client,
       peer: exchange.peer,
       userAgent: printable(request.headers['user-agent']),
+      certificate: certificateOf(request.socket),
       log: options.log,
     };
     let auth: unknown;

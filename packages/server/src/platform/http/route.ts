@@ -6,6 +6,7 @@
  */
 import type { IncomingHttpHeaders } from 'node:http';
 import type { ErrorCode, Static, TSchema } from '@auth-service/protocol';
+import type { ClientCertificate } from './client-certificate.ts';
 
 export type Method = 'GET' | 'POST' | 'PATCH' | 'PUT' | 'DELETE';
 
@@ -19,6 +20,8 @@ export type Access =
       readonly maxAgeSeconds?: number;
       /** API keys may call though no permission is asked for: the route looks at what they carry itself. */
       readonly apiKeys?: true;
+      /** Without a credential a client certificate of the listener's authorities is enough; nobody is `auth` then: `null`. */
+      readonly certificates?: true;
     }
   | { readonly kind: 'operations'; readonly guard: 'metrics' | 'cluster' };
 
@@ -48,6 +51,8 @@ export interface RequestContext {
   readonly peer: string;
   /** Bounded to 512 characters of printable ASCII. */
   readonly userAgent: string | null;
+  /** What the client has shown to a listener of ours, good or not. */
+  readonly certificate: ClientCertificate | null;
   readonly log: HttpLog;
 }
 
@@ -169,6 +174,12 @@ export interface RouteDefinition<Body = unknown, Params = unknown, Query = unkno
 
 type StaticOf<S extends TSchema> = [S] extends [never] ? undefined : Static<S>;
 
+type AuthOf<A, Auth> = A extends { kind: 'bearer' }
+  ? A extends { certificates: true }
+    ? Auth | null
+    : Auth
+  : undefined;
+
 type Draft<A extends Access, B extends TSchema, P extends TSchema, Q extends TSchema, Auth> = Omit<
   RouteDefinition,
   'access' | 'body' | 'params' | 'query' | 'handle'
@@ -178,7 +189,7 @@ type Draft<A extends Access, B extends TSchema, P extends TSchema, Q extends TSc
   readonly params?: P;
   readonly query?: Q;
   handle(
-    request: RouteRequest<StaticOf<B>, StaticOf<P>, StaticOf<Q>, A extends { kind: 'bearer' } ? Auth : undefined>,
+    request: RouteRequest<StaticOf<B>, StaticOf<P>, StaticOf<Q>, AuthOf<A, Auth>>,
   ): RouteAnswer | Refusal | Promise<RouteAnswer | Refusal>;
 };
 

@@ -16,13 +16,14 @@ import { createServer as createHttpsServer, type Server as HttpsServer } from 'n
 import type { AddressInfo } from 'node:net';
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import { giveBack } from './body.ts';
+import { createCertificateWatch } from './client-certificate.ts';
 import { answerConnect, createClientErrorHandler, currentResponse, type TrackedSocket } from './client-errors.ts';
 import { createWire, type Exchange, expectsContinue, type Wire } from './exchange.ts';
 import { readFastHeaders } from './fast-headers.ts';
 import type { FastExchange, HttpOptions } from './options.ts';
 import { createPipeline, type Pipeline, type Serialise } from './pipeline.ts';
 import { type CompiledRoute, compileRoutes, type PathEntry } from './route-table.ts';
-import { readTlsPair, type TlsFiles, tlsMinVersion, watchTlsPair } from './tls.ts';
+import { readTlsFiles, type TlsFiles, tlsOptionsOf, watchTlsFiles } from './tls.ts';
 import { makeAjv } from './validation.ts';
 
 export interface ListenOptions {
@@ -254,11 +255,8 @@ async function openListener(
     requireHostHeader: false,
     noDelay: true,
   };
-  const pair = where.tls === undefined ? undefined : readTlsPair(where.tls);
-  const server: Server | HttpsServer =
-    pair === undefined
-      ? createHttpServer(settings, handler)
-      : createHttpsServer({ ...settings, ...pair, minVersion: tlsMinVersion, handshakeTimeout: 10_000 }, handler);
+  const secured = where.tls === undefined ? undefined : createSecured(where.tls, settings, handler, options);
+  const server: Server | HttpsServer = secured?.server ?? createHttpServer(settings, handler);
   server.maxHeadersCount = limits.headerCount + 28;
   server.maxConnections = limits.connections;
   // One of several workers would otherwise hand what is too much back to its primary, without end when all are full.
@@ -276,7 +274,7 @@ async function openListener(
     handler(request, response);
   });
   const sockets = new Set<TrackedSocket>();
-  server.on(pair === undefined ? 'connection' : 'secureConnection', (socket: TrackedSocket) => {
+  server.on(secured === undefined ? 'connection' : 'secureConnection', (socket: TrackedSocket) => {
     sockets.add(socket);
     socket.once('close', () => sockets.delete(socket));
   });
@@ -289,20 +287,48 @@ async function openListener(
       resolve();
     });
   });
-  const unwatch =
-    where.tls === undefined || pair === undefined
-      ? undefined
-      : watchTlsPair(where.tls, pair, (next) => (server as HttpsServer).setSecureContext(next), options.log);
+  const unwatch = secured?.watch();
   const { port } = server.address() as AddressInfo;
   const host = where.host.includes(':') ? `[${where.host}]` : where.host;
   return {
     port,
-    url: `${pair === undefined ? 'http' : 'https'}://${host}:${port}`,
+    url: `${secured === undefined ? 'http' : 'https'}://${host}:${port}`,
     close: (timeoutMs) => {
       unwatch?.();
       return closeServer(server, sockets, timeoutMs);
     },
   };
+}
+
+/** Where there are authorities for them, clients are asked for certificates; nobody is turned away for having none. */
+function createSecured(
+  files: TlsFiles,
+  settings: ServerOptions,
+  handler: HttpService['nodeHandler'],
+  options: HttpOptions,
+): { readonly server: HttpsServer; watch(): () => void } {
+  const first = readTlsFiles(files);
+  const asking = files.clientCaFile === undefined ? {} : { requestCert: true, rejectUnauthorized: false };
+  const server = createHttpsServer(
+    { ...settings, ...tlsOptionsOf(first), ...asking, handshakeTimeout: 10_000 },
+    handler,
+  );
+  const certificates = createCertificateWatch(options.wallMs);
+  if (files.clientCaFile !== undefined) {
+    server.on('connection', certificates.begun);
+    server.on('secureConnection', certificates.secured);
+  }
+  const watch = (): (() => void) =>
+    watchTlsFiles(
+      files,
+      first,
+      (change) => {
+        server.setSecureContext(change.options);
+        if (change.authoritiesChanged) certificates.authoritiesChanged();
+      },
+      options.log,
+    );
+  return { server, watch };
 }
 
 /** For what was sent on a connection that was taken just before the end. */

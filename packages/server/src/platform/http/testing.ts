@@ -147,6 +147,7 @@ export async function startTestServer(
     realm: 'auth-service',
     newRequestId: randomUUID,
     monotonicMs: () => performance.now(),
+    wallMs: () => Date.now(),
     ...overrides,
   };
   const http = createHttp(options);
