@@ -6,17 +6,7 @@
  * published is what was checked. The sources' `exports` become those of `dist` one by one; tests stay behind.
  */
 import { spawnSync } from 'node:child_process';
-import {
-  cpSync,
-  existsSync,
-  globSync,
-  mkdirSync,
-  mkdtempSync,
-  readFileSync,
-  rmSync,
-  symlinkSync,
-  writeFileSync,
-} from 'node:fs';
+import { cpSync, globSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { root } from './tidy/files.ts';
 
@@ -43,7 +33,6 @@ const published = (manifest: Manifest): object => ({
     './package.json': './package.json',
   },
   files: ['dist'],
-  sideEffects: false,
 });
 
 function run(program: string, args: readonly string[], cwd: string): void {
@@ -59,7 +48,7 @@ function makeStage(stage: string, name: string, into: string): void {
   const manifest = JSON.parse(readFileSync(join(source, 'package.json'), 'utf8')) as Manifest;
   writeFileSync(join(folder, 'package.json'), `${JSON.stringify(published(manifest), null, 2)}\n`);
   cpSync(join(root, 'LICENSE'), join(folder, 'LICENSE'));
-  if (existsSync(join(source, 'README.md'))) cpSync(join(source, 'README.md'), join(folder, 'README.md'));
+  cpSync(join(source, 'README.md'), join(folder, 'README.md'));
   const tsconfig = {
     extends: join(root, 'tsconfig.json'),
     compilerOptions: {
