@@ -14,7 +14,7 @@ import { makeProject, oldestNode, type Project, root, run } from './project.ts';
 const names = ['protocol', 'guard', 'client'] as const;
 const entries = {
   protocol: ['.'],
-  guard: ['.', './fastify', './express', './hono', './nest', './node', './web'],
+  guard: ['.', './fastify', './express', './hono', './nest', './node', './mutual-tls', './web'],
   client: ['.', './passkeys'],
 } as const;
 const specifiers = names.flatMap((name) => entries[name].map((entry) => `@auth-service/${name}${entry.slice(1)}`));
