@@ -52,14 +52,19 @@ describe('pages of mails in Chromium', () => {
     await page.close();
   });
 
-  test('EML-06 the page that confirms an address acts once, and says when a code is over', async () => {
+  test('EML-06, EML-08 the page that confirms an address wants the password of the registration, acts once, and says when a code is over', async () => {
     const account = await register(service, { email: newEmail() });
     await service.api.post('/api/auth/resend-verification', { email: account.email });
     const mail = await mailTo(account.email);
     const page = await browser.newPage();
-    for (const said of [/The address is confirmed/, /not valid any more/]) {
+    for (const [password, said] of [
+      ['a wrong one', /not the password that the account was registered with/],
+      [account.password, /The address is confirmed/],
+      [account.password, /not valid any more/],
+    ] as const) {
       await page.open('about:blank');
       await page.open(openLink(mail));
+      await page.type('[name=password]', password);
       await page.click('button');
       await page.until(
         'document.getElementById("said").textContent !== "" && !/moment…/.test(document.getElementById("said").textContent)',
@@ -67,6 +72,37 @@ describe('pages of mails in Chromium', () => {
       assert.match(await page.text(), said);
     }
     assert.equal(tokensOf(await login(service, account)).user.email_verified, true);
+    await page.close();
+  });
+
+  test('EML-08 whoever did not register chooses a password on the same page, and the one of before is worth nothing', async () => {
+    const stranger = await register(service, { email: newEmail() });
+    await service.api.post('/api/auth/resend-verification', { email: stranger.email });
+    const page = await browser.newPage();
+    await page.open(openLink(await mailTo(stranger.email)));
+    await page.click('#other');
+    assert.equal(await page.run('document.getElementById("other").hidden'), true);
+    const password = newPassword();
+    await page.type('[name=new_password]', password);
+    await page.click('button');
+    await page.until('document.getElementById("form").hidden');
+    assert.equal((await login(service, stranger)).status, 401);
+    assert.equal(tokensOf(await login(service, { ...stranger, password })).user.email_verified, true);
+    assert.ok(!page.messages.some((message) => /policy|violat|refused to/i.test(message)), page.messages.join('\n'));
+    await page.close();
+  });
+
+  test('EML-06 the page for another address asks for nothing but a press', async () => {
+    const account = await register(service, { email: newEmail() });
+    const email = newEmail('another');
+    const body = { new_email: email, password: account.password };
+    await service.api.post('/api/auth/change-email', body, { token: account.tokens.access_token });
+    const page = await browser.newPage();
+    await page.open(openLink(await mailTo(email)));
+    assert.equal(await page.run('document.querySelector("[type=password]")'), null);
+    await page.click('button');
+    await page.until('document.getElementById("form").hidden');
+    tokensOf(await login(service, { ...account, email }));
     await page.close();
   });
 });

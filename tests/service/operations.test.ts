@@ -152,6 +152,7 @@ onEachStore('operations', (service) => {
       'GET /health',
       'GET /health/live',
       'GET /health/ready',
+      'GET /change-email',
       'GET /cluster/status',
       'GET /metrics',
       'GET /.well-known/jwks.json',

@@ -397,6 +397,51 @@ onEachStore(
       tokensOf(await login(service(), owner));
     });
 
+    test('EML-08 the owner of an address that a stranger registered confirms it with a password of their own, and the stranger has nothing', async () => {
+      const stranger = { email: newEmail(), password: newPassword() };
+      accepted(await begin(stranger.email, stranger.password));
+      const token = codeOf(await mailTo(service(), stranger.email));
+      assertProblem(await post('verify-email', { token, new_password: 'short' }), 422, 'validation_failed');
+      const next = newPassword();
+      service().secrets.add(next);
+      const proven = await post('verify-email', { token, new_password: next });
+      assert.deepEqual(proven.body, { status: 'verified', email: stranger.email });
+      assertProblem(await login(service(), stranger), 401, 'invalid_credentials');
+      assert.equal(tokensOf(await login(service(), { ...stranger, password: next })).user.email_verified, true);
+      assertProblem(await post('verify-email', { token, new_password: newPassword() }), 401, 'invalid_mail_token');
+      assert.equal((await mailTo(service(), stranger.email, 2)).subject, 'Your password was changed');
+    });
+
+    test('EML-08 a link opens an account with the password of the registration that its mail was about, and a wrong one uses up nothing', async () => {
+      const [first, second] = [newPassword(), newPassword()];
+      const email = newEmail();
+      accepted(await begin(email, first));
+      await mailTo(service(), email);
+      accepted(await begin(email, second));
+      const token = codeOf(await mailTo(service(), email, 2));
+      for (const wrong of [first, '', 'x'.repeat(200)]) {
+        assertProblem(await post('verify-email', { token, password: wrong }), 401, 'invalid_credentials');
+      }
+      assertProblem(await login(service(), { email, password: second }), 401, 'invalid_credentials');
+      assert.equal((await post('verify-email', { token, password: second })).status, 200);
+      assertProblem(await post('verify-email', { token, password: second }), 401, 'invalid_mail_token');
+      assertProblem(await login(service(), { email, password: first }), 401, 'invalid_credentials');
+      tokensOf(await login(service(), { email, password: second }));
+    });
+
+    test('LCK-01 guesses of the password at a link count as those of a login, and leave a new password as a way in', async () => {
+      const account = { email: newEmail(), password: newPassword() };
+      accepted(await begin(account.email, account.password));
+      const token = codeOf(await mailTo(service(), account.email));
+      const answers: number[] = [];
+      for (let guess = 0; guess < 6; guess += 1) {
+        answers.push((await post('verify-email', { token, password: `guess ${guess}` })).status);
+      }
+      assert.deepEqual(answers, [401, 401, 401, 401, 401, 429]);
+      assertProblem(await post('verify-email', { token, password: account.password }), 429, 'account_locked');
+      assert.equal((await post('verify-email', { token, new_password: newPassword() })).status, 200);
+    });
+
     test('EML-08 the mail that is asked for again proves the latest registration', async () => {
       const [first, second] = [newPassword(), newPassword()];
       const email = newEmail();

@@ -271,9 +271,21 @@ function account(raw: RawClient, keeper: Keeper) {
       const body = { new_email: email, ...(password === undefined ? {} : { password }) };
       await raw.call({ method: 'POST', path: '/change-email', body, signal });
     },
-    /** The code of the mail, of a registration or of another address. Nobody is signed in by it. */
-    verifyEmail: async (token: string, { signal }: CallOptions = {}) =>
-      (await raw.send({ method: 'POST', path: '/verify-email', body: { token }, signal })) as EmailProven,
+    /**
+     * The code of the mail, of a registration or of another address. Nobody is signed in by it. `password` or
+     * `newPassword`: where the code came by a link and not from whoever registered on this page, the password of the registration, or a new one in its place.
+     */
+    verifyEmail: async (
+      token: string,
+      { signal, ...proof }: CallOptions & { password?: string; newPassword?: string } = {},
+    ) => {
+      const body = {
+        token,
+        ...(proof.password === undefined ? {} : { password: proof.password }),
+        ...(proof.newPassword === undefined ? {} : { new_password: proof.newPassword }),
+      };
+      return (await raw.send({ method: 'POST', path: '/verify-email', body, signal })) as EmailProven;
+    },
     /** The same answer for every address. */
     resendVerification: async (email: string, { signal }: CallOptions = {}): Promise<void> => {
       await raw.send({ method: 'POST', path: '/resend-verification', body: { email }, signal });

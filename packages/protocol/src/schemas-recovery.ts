@@ -18,9 +18,9 @@ export const ResetSentSchema = Type.Object(
 );
 
 /** The body of `POST /api/auth/verify-email`. */
-export const MailTokenBodySchema = Type.Object(
-  { token: MailToken },
-  { title: 'MailTokenBody', additionalProperties: false },
+export const VerifyEmailBodySchema = Type.Object(
+  { token: MailToken, password: Type.Optional(Password), new_password: Type.Optional(Password) },
+  { title: 'VerifyEmailBody', additionalProperties: false },
 );
 
 /** The body of `POST /api/auth/reset-password`. */

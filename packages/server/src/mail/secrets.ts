@@ -64,7 +64,7 @@ const validSecondsOf: Readonly<Record<MailPurpose, number>> = {
 const pageOf: Readonly<Record<MailPurpose, string>> = {
   reset_password: 'reset-password',
   verify_email: 'verify-email',
-  change_email: 'verify-email',
+  change_email: 'change-email',
 };
 const hourlyMax = 5;
 const sweepRowsMax = 1_000;

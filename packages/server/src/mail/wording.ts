@@ -17,13 +17,13 @@ const notice = (subject: string, what: string): string => `Subject: ${subject}\n
 export const shippedWording: Readonly<Record<Exclude<MailKind, 'nothing'>, string>> = {
   verify_email: `Subject: Confirm your e-mail address
 
-Somebody began an account at {{service}} with the address {{to}}. To confirm that the address is yours and that you want this account, open this page:
+Somebody began an account at {{service}} with the address {{to}}. To confirm that the address is yours and that you want this account, open this page, which asks for the password that you registered with:
 
 ${secret}
 
 ${cause}
 
-Confirm it only if you asked for it: whoever asked chose the password. If it was not you, you need not do anything.`,
+If it was not you, you need not do anything, and give the code to nobody. If you want the account all the same, choose a password of your own on that page: nobody else's is worth anything then.`,
 
   already_registered: `Subject: You have an account already
 

@@ -17,17 +17,26 @@ interface Words {
   readonly action: string;
   readonly button: string;
   readonly done: string;
-  readonly asksPassword: boolean;
+  /** A new one; the one that was registered with, or else a new one; none. */
+  readonly password: 'new' | 'registered' | 'none';
 }
 
 const pages = {
   'verify-email': {
     title: 'Confirm your e-mail address',
-    lead: 'Confirm only if you asked for the mail that brought you here: for an account that somebody else began, they chose the password.',
+    lead: 'Type the password that you registered with. If somebody else began this account, choose one of your own.',
+    action: 'api/auth/verify-email',
+    button: 'Confirm',
+    done: 'The address is confirmed. You can log in, and close this page.',
+    password: 'registered',
+  },
+  'change-email': {
+    title: 'Confirm your new e-mail address',
+    lead: 'Your account has this address from then on, and every other session ends.',
     action: 'api/auth/verify-email',
     button: 'Confirm',
     done: 'The address is confirmed. You can close this page.',
-    asksPassword: false,
+    password: 'none',
   },
   'reset-password': {
     title: 'Choose a new password',
@@ -35,7 +44,7 @@ const pages = {
     action: 'api/auth/reset-password',
     button: 'Set the password',
     done: 'The password is changed. You can log in with it now.',
-    asksPassword: true,
+    password: 'new',
   },
 } as const satisfies Readonly<Record<string, Words>>;
 
@@ -53,6 +62,7 @@ label { display: block; font-weight: 600; margin: 0 0 1rem; }
 input { display: block; width: 100%; margin-top: .25rem; padding: .6rem .7rem; font: inherit; color: inherit; background: transparent; border: 1px solid var(--line); border-radius: .4rem; }
 input[name=token] { font-family: ui-monospace, monospace; letter-spacing: .05em; text-transform: uppercase; }
 button { width: 100%; padding: .7rem; font: inherit; font-weight: 600; color: var(--back); background: var(--accent); border: 0; border-radius: .4rem; cursor: pointer; }
+button.plain { margin-top: .75rem; padding: .4rem; color: var(--accent); background: transparent; text-decoration: underline; font-weight: 400; }
 button:disabled { opacity: .6; cursor: default; }
 :focus-visible { outline: 3px solid var(--accent); outline-offset: 2px; }
 #said { margin-top: 1rem; } #said.bad { color: var(--bad); }
@@ -66,6 +76,14 @@ const say = (text, bad) => { said.textContent = text; said.className = bad ? 'ba
 const given = /^#token=([0-9A-Za-z-]{16,40})$/.exec(location.hash);
 if (given) { form.elements.token.value = given[1]; history.replaceState(null, '', location.pathname); }
 form.hidden = false;
+const other = document.getElementById('other');
+if (other) other.addEventListener('click', () => {
+  const field = form.elements.password;
+  field.name = 'new_password'; field.autocomplete = 'new-password'; field.value = '';
+  document.getElementById('which').textContent = 'New password';
+  say('Whatever was set before is worth nothing then, whoever chose it.', false);
+  other.hidden = true; field.focus();
+});
 form.addEventListener('submit', async (event) => {
   event.preventDefault();
   button.disabled = true;
@@ -77,6 +95,7 @@ form.addEventListener('submit', async (event) => {
     });
     if (answer.ok) { form.hidden = true; say(${JSON.stringify(done)}, false); return; }
     const problem = await answer.json().catch(() => ({}));
+    if (problem.code === 'invalid_credentials') { say('This is not the password that the account was registered with.', true); button.disabled = false; return; }
     const fields = (problem.errors || []).map((one) => one.detail).join(' ');
     say(fields || (problem.title ? problem.title + '.' : 'It did not work. Try again in a moment.'), true);
   } catch { say('The service cannot be reached. Try again in a moment.', true); }
@@ -84,12 +103,16 @@ form.addEventListener('submit', async (event) => {
 });
 `;
 
+const passwordField: Readonly<Record<Words['password'], string>> = {
+  new: '<label>New password<input name="new_password" type="password" autocomplete="new-password" required></label>',
+  registered:
+    '<label><span id="which">Password</span><input name="password" type="password" autocomplete="current-password" required></label>',
+  none: '',
+};
+
 /** `nonce`: random, of this answer alone. */
 export function renderMailPage(name: MailPageName, nonce: string): MailPage {
-  const { title, lead, action, button, done, asksPassword } = pages[name];
-  const password = asksPassword
-    ? '<label>New password<input name="new_password" type="password" autocomplete="new-password" required></label>'
-    : '';
+  const { title, lead, action, button, done, password } = pages[name];
   const html = `<!doctype html>
 <html lang="en">
 <head>
@@ -105,8 +128,9 @@ export function renderMailPage(name: MailPageName, nonce: string): MailPage {
 <p>${lead}</p>
 <form id="form" action="${action}" method="post" hidden>
 <label>Code from the mail<input name="token" autocomplete="one-time-code" autocapitalize="characters" spellcheck="false" maxlength="40" required></label>
-${password}
+${passwordField[password]}
 <button type="submit">${button}</button>
+${password === 'registered' ? '<button type="button" class="plain" id="other">I did not register, or do not know that password</button>' : ''}
 </form>
 <p id="said" role="status"></p>
 <noscript><p class="soft">This page needs scripts. Without them, type the code from the mail where you asked for it.</p></noscript>

@@ -1,4 +1,4 @@
-/** GET /verify-email, /reset-password: what links in mails open. */
+/** GET /verify-email, /change-email, /reset-password: what links in mails open. */
 import { defineRoute, type RouteDefinition } from '../platform/http/index.ts';
 import { type MailPageName, renderMailPage } from './page.ts';
 
@@ -25,7 +25,8 @@ export function mailPageRoutes(bytes: (count: number) => Buffer): readonly Route
       },
     });
   return [
-    route('verify-email', 'The page that confirms an address'),
+    route('verify-email', 'The page that confirms the address of an account'),
+    route('change-email', 'The page that confirms another address'),
     route('reset-password', 'The page that chooses a new password'),
   ];
 }

@@ -47,6 +47,17 @@ export interface Proven {
   readonly email: string;
 }
 
+/**
+ * What else than the mailbox is proven. Neither: whoever typed the code, typed it where they had registered. At most one counts, the
+ * new password before the other.
+ */
+export interface ProvenBy {
+  /** The one that was registered with. */
+  readonly password?: string | undefined;
+  /** Takes its place, whoever chose it. */
+  readonly newPassword?: string | undefined;
+}
+
 export interface Recovery {
   /** The same work and answer for an address that is known, unknown, disabled or verified already. */
   resendVerification(email: string, origin: Origin): Promise<RecoveryOutcome<null>>;
@@ -58,7 +69,7 @@ export interface Recovery {
     origin: Origin,
   ): Promise<RecoveryOutcome<Receipt & { readonly revoked_sessions: number }>>;
   /** Of an account, or of its new address. */
-  verifyEmail(typed: string, origin: Origin): Promise<RecoveryOutcome<Proven>>;
+  verifyEmail(typed: string, origin: Origin, by?: ProvenBy): Promise<RecoveryOutcome<Proven>>;
   /** `password`: `undefined` where the owner has authenticated a moment ago. */
   changeEmail(by: Requester, email: string, password: string | undefined): Promise<RecoveryOutcome<null>>;
 }
@@ -204,6 +215,64 @@ export function createRecovery(deps: RecoveryDeps): Recovery {
     return { ended, pending };
   }
 
+  /**
+   * The mailbox opens the account with a new password, by a reset or by the first proof of its address: who set what was there
+   * before may be another one than who holds the mailbox.
+   */
+  async function replacePassword(
+    typed: string,
+    purpose: 'reset_password' | 'verify_email',
+    password: string,
+    origin: Origin,
+  ): Promise<RecoveryOutcome<Done & { readonly email: string }>> {
+    const type = purpose === 'reset_password' ? 'user.password_reset' : 'user.email_verified';
+    const found = await secrets.find(db, typed, purpose);
+    if (found === undefined) {
+      await note(origin, type, null, 'failure');
+      return invalid;
+    }
+    // The policy is looked at first: a password that it refuses does not cost the link.
+    const errors = checkPassword(password, { minLength: deps.passwordMinLength, email: found.email }).map(
+      ({ code, detail }): FieldError => ({ pointer: '/new_password', code, detail }),
+    );
+    if (errors.length > 0) return { kind: 'refused', code: 'validation_failed', errors };
+    const hashed = await passwords.hash(password);
+    if (hashed.kind === 'overloaded') return { kind: 'refused', code: 'overloaded', retryAfterSeconds: 1 };
+    const done = await db.transaction(async (tx): Promise<Done | undefined> => {
+      const token = await secrets.consume(tx, typed, purpose);
+      const user = token === undefined ? undefined : await lockedUserOf(tx, token);
+      if (token === undefined || user === undefined || isOvertaken(token, user)) return undefined;
+      await updateProvenCredentials(tx, user.id, hashed.encoded);
+      const over = await endEverything(tx, user, 'password_reset');
+      const detail =
+        purpose === 'reset_password'
+          ? { sessions: over.ended.length, proved_address: !user.email_verified }
+          : { replaced_credentials: true };
+      await audit.append(tx, origin, { type, actor: user.id, target: user.id, outcome: 'success', detail });
+      await mail.enqueue(tx, { kind: 'password_changed', to: user.email, values: {}, origin });
+      return { userId: user.id, ...over };
+    });
+    if (done === undefined) {
+      await note(origin, type, found.user_id, 'denied');
+      return invalid;
+    }
+    return { kind: 'done', value: { ...done, email: found.email } };
+  }
+
+  /** Of the registration that the code is about. Guesses count as those of a login. Another address needs none: a session asked for it. */
+  async function knowsPassword(typed: string, password: string, origin: Origin): Promise<RecoveryOutcome<null>> {
+    const token = await secrets.find(db, typed, 'verify_email', 'change_email');
+    const user = token === undefined ? undefined : await findUserById(db, token.user_id);
+    if (token === undefined || user === undefined) {
+      await note(origin, 'user.email_verified', null, 'failure');
+      return invalid;
+    }
+    if (token.purpose === 'change_email') return accepted;
+    const registered = token.pending === null ? user : { ...user, password_hash: token.pending.password_hash };
+    const proof = await deps.provePassword(registered, password, origin);
+    return proof.kind === 'refused' ? proof : accepted;
+  }
+
   return {
     resendVerification: (email, origin) =>
       request(email, origin, {
@@ -218,46 +287,27 @@ export function createRecovery(deps: RecoveryDeps): Recovery {
       }),
 
     async resetPassword(typed, password, origin) {
-      const found = await secrets.find(db, typed, 'reset_password');
-      if (found === undefined) {
-        await note(origin, 'user.password_reset', null, 'failure');
-        return invalid;
-      }
-      // The policy is looked at first: a password that it refuses does not cost the link.
-      const errors = checkPassword(password, { minLength: deps.passwordMinLength, email: found.email }).map(
-        ({ code, detail }): FieldError => ({ pointer: '/new_password', code, detail }),
-      );
-      if (errors.length > 0) return { kind: 'refused', code: 'validation_failed', errors };
-      const hashed = await passwords.hash(password);
-      if (hashed.kind === 'overloaded') return { kind: 'refused', code: 'overloaded', retryAfterSeconds: 1 };
-      const done = await db.transaction(async (tx): Promise<Done | undefined> => {
-        const token = await secrets.consume(tx, typed, 'reset_password');
-        const user = token === undefined ? undefined : await lockedUserOf(tx, token);
-        if (user === undefined) return undefined;
-        await updateProvenCredentials(tx, user.id, hashed.encoded);
-        const over = await endEverything(tx, user, 'password_reset');
-        await audit.append(tx, origin, {
-          ...{ type: 'user.password_reset', actor: user.id, target: user.id, outcome: 'success' },
-          detail: { sessions: over.ended.length, proved_address: !user.email_verified },
-        });
-        await mail.enqueue(tx, { kind: 'password_changed', to: user.email, values: {}, origin });
-        return { userId: user.id, ...over };
-      });
-      if (done === undefined) {
-        await note(origin, 'user.password_reset', found.user_id, 'denied');
-        return invalid;
-      }
-      return { kind: 'done', value: await settle(done, 'password_reset') };
+      const outcome = await replacePassword(typed, 'reset_password', password, origin);
+      return outcome.kind === 'refused'
+        ? outcome
+        : { kind: 'done', value: await settle(outcome.value, 'password_reset') };
     },
 
-    async verifyEmail(typed, origin) {
+    async verifyEmail(typed, origin, by = {}) {
+      if (by.newPassword !== undefined) {
+        const outcome = await replacePassword(typed, 'verify_email', by.newPassword, origin);
+        if (outcome.kind === 'refused') return outcome;
+        await settle(outcome.value, 'password_reset');
+        return { kind: 'done', value: { status: 'verified', email: outcome.value.email } };
+      }
+      const known = by.password === undefined ? accepted : await knowsPassword(typed, by.password, origin);
+      if (known.kind === 'refused') return known;
       type Proof = { proven: Proven; over: Done | null };
       const work = db.transaction(async (tx): Promise<Proof | undefined> => {
         const token = await secrets.consume(tx, typed, 'verify_email', 'change_email');
         const user = token === undefined ? undefined : await lockedUserOf(tx, token);
         if (token === undefined || user === undefined) return undefined;
-        // Verified, or given more, since somebody registered it again.
-        if (token.pending !== null && !mayBeRegisteredAgain(user)) return undefined;
+        if (isOvertaken(token, user)) return undefined;
         const isChange = token.purpose === 'change_email';
         const over = await (isChange ? proveNewAddress : proveAccount)(tx, user, token, origin);
         const proven: Proven = { status: isChange ? 'email_changed' : 'verified', email: token.email };
@@ -317,6 +367,10 @@ export function createRecovery(deps: RecoveryDeps): Recovery {
     },
   };
 }
+
+/** Verified, or given more, since somebody registered it again. */
+const isOvertaken = (token: MailTokenRow, user: UserRow): boolean =>
+  token.pending !== null && !mayBeRegisteredAgain(user);
 
 const invalidEmail = (pointer: string, detail: string): RecoveryRefusal => ({
   kind: 'refused',
