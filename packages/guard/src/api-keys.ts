@@ -63,8 +63,8 @@ export interface ApiKeyTable {
 
 const form = /^(ask_[0-9a-f]{12})_[A-Za-z0-9_-]{43}$/;
 
-/** Whether a bearer credential means to be an API key; tokens never begin like this. */
-export const looksLikeApiKey = (text: string): boolean => text.startsWith('ask_');
+/** Whether a bearer credential, which begins at `start`, means to be an API key; tokens never begin like this. */
+export const looksLikeApiKey = (text: string, start = 0): boolean => text.startsWith('ask_', start);
 
 /** An empty table of keys. Whoever reads the ledger puts keys in, with the same cursor as the replica. */
 export function createApiKeyTable(deps: {

@@ -8,7 +8,7 @@
  */
 import type { KeyObject } from 'node:crypto';
 import type { AccessTokenClaims } from '@auth-service/protocol';
-import { createTokenCache } from './cache.ts';
+import { type Cached, createTokenCache, flatCopy } from './cache.ts';
 import { areAccessTokenClaims, type ClaimRules, findClaimProblem, isAccessTokenType, validFrom } from './claims.ts';
 import { type CompactForm, isSignedBy, readCompact, readHeader } from './compact.ts';
 import type { Freshness } from './freshness.ts';
@@ -79,7 +79,8 @@ export interface VerifierFigures {
 
 /** Verifies access tokens in one synchronous call. */
 export interface Verifier {
-  verify(token: string): Verified | Refused;
+  /** The token is what `text` is from `start` on, from its beginning where nothing is said. */
+  verify(text: string, start?: number): Verified | Refused;
   /** Totals since the start. */
   figures(): VerifierFigures;
 }
@@ -108,8 +109,7 @@ export interface VerifierSettings {
   readonly whenStale?: 'refuse' | 'serve';
 }
 
-interface Slot {
-  readonly token: string;
+interface Slot extends Cached {
   readonly publicKey: KeyObject;
   readonly validFrom: number;
   /** `exp` with leeway: the first second at which the token is expired. */
@@ -133,7 +133,7 @@ function openHeader(form: CompactForm): Header | RefusalDetail {
   if (!isAccessTokenType(typ)) return 'type';
   if (typeof kid !== 'string' || kid.length > kidLengthMax) return 'key';
   // A copy of its own, not a slice that keeps the token in memory.
-  return { text: Buffer.from(form.headerText, 'latin1').toString('latin1'), kid, alg };
+  return { text: flatCopy(form.headerText), kid, alg };
 }
 
 const knownHeadersMax = 64;
@@ -193,6 +193,7 @@ export function createVerifier(settings: VerifierSettings): Verifier {
     return {
       // A copy of its own: the caller's string may be a slice that keeps a whole request in memory.
       token: form.bytes.toString('latin1'),
+      framed: undefined,
       publicKey: key.publicKey,
       validFrom: validFrom(claims, rules),
       validUntil: claims.exp + rules.leewaySeconds,
@@ -237,18 +238,18 @@ export function createVerifier(settings: VerifierSettings): Verifier {
   }
 
   return {
-    verify(token) {
-      if (typeof token !== 'string' || token.length > maxTokenBytes) return refuse('size');
-      const known = cache.find(token);
+    verify(text, start = 0) {
+      if (typeof text !== 'string' || text.length - start > maxTokenBytes) return refuse('size');
+      const known = cache.find(text, start);
       if (known !== undefined) {
         if (isKeyStillThere(known)) {
           counts.hit += 1;
           return judge(known);
         }
-        cache.delete(token);
+        cache.delete(known.token);
       }
       counts.miss += 1;
-      const opened = open(token);
+      const opened = open(start === 0 ? text : text.slice(start));
       if (typeof opened === 'string') return refuse(opened);
       const judged = judge(opened);
       // What is expired or not yet valid is not worth a place; a revoked token may well come again.

@@ -7,6 +7,25 @@ const part = fc.constantFrom('*', 'a', 'b', 'c');
 const permission = fc.tuple(part, part).map(([resource, action]) => `${resource}:${action}`);
 const permissions = fc.uniqueArray(permission, { maxLength: 6 });
 
+test('a permission covers another part by part, and a star any value of its part', () => {
+  const parts = ['*', 'a', 'aa', 'b'];
+  const pairs = parts.flatMap((resource) => parts.map((action) => [resource, action] as const));
+  for (const [resource, action] of pairs) {
+    for (const [wantedResource, wantedAction] of pairs) {
+      const expected = (resource === '*' || resource === wantedResource) && (action === '*' || action === wantedAction);
+      const said = covers(`${resource}:${action}`, `${wantedResource}:${wantedAction}`);
+      assert.equal(said, expected, `${resource}:${action} and ${wantedResource}:${wantedAction}`);
+    }
+  }
+  for (const odd of ['', 'a', '*', ':', 'a:b:c', '**']) {
+    for (const other of ['', 'a', 'b', 'a:b', 'a:b:d']) {
+      assert.equal(covers(odd, other), false, `${odd} and ${other}`);
+      assert.equal(covers(other, odd), false, `${other} and ${odd}`);
+    }
+  }
+  assert.equal(covers('*:*', 'a'), false);
+});
+
 test('what two sets have in common is what both cover, and nothing else', () => {
   fc.assert(
     fc.property(permissions, permissions, permission, (one, other, wanted) => {

@@ -7,11 +7,21 @@ export const isPermission = (text: string): boolean => shape.test(text);
 
 /** Whether `granted` covers the one permission `wanted` (which may itself contain `*`: then only `*` covers it). */
 export function covers(granted: string, wanted: string): boolean {
-  const [grantedResource, grantedAction] = granted.split(':', 2);
-  const [wantedResource, wantedAction] = wanted.split(':', 2);
-  if (wantedAction === undefined || grantedAction === undefined) return false;
-  const resource = grantedResource === '*' || grantedResource === wantedResource;
-  return resource && (grantedAction === '*' || grantedAction === wantedAction);
+  if (granted === wanted) return granted.includes(':');
+  // Of different texts one covers the other only by a star. This is asked with each request: most pairs end here.
+  return granted.includes('*') && coversByStar(granted, wanted);
+}
+
+function coversByStar(granted: string, wanted: string): boolean {
+  const grantedColon = granted.indexOf(':');
+  const wantedColon = wanted.indexOf(':');
+  if (grantedColon === -1 || wantedColon === -1) return false;
+  const resource = granted.slice(0, grantedColon);
+  const action = granted.slice(grantedColon + 1);
+  return (
+    (resource === '*' || resource === wanted.slice(0, wantedColon)) &&
+    (action === '*' || action === wanted.slice(wantedColon + 1))
+  );
 }
 
 /** Whether every one of `wanted` is covered by one of `granted`. */

@@ -35,10 +35,13 @@ export type Judgement =
   | { readonly kind: 'valid'; readonly auth: Auth }
   | { readonly kind: 'refused'; readonly reason: TokenRefusal };
 
-/** Judges one bearer credential, an access token or an API key. */
-export type Judge = (credential: string, freshness: FreshnessPolicy) => Judgement | Promise<Judgement>;
+/**
+ * Judges one bearer credential, an access token or an API key: what `text` is from `start` on. A token is found again by the
+ * text that it came in, so it is not cut out before that. Nothing has been looked at yet: what is no credential is `malformed`.
+ */
+export type Judge = (text: string, start: number, freshness: FreshnessPolicy) => Judgement | Promise<Judgement>;
 
-/** What of a request counts. */
+/** What of a request counts; read once, and its id only for a refusal, so that it may be a getter that looks it up. */
 export interface Incoming {
   /** The value of the `Authorization` header; several joined by `, `. */
   readonly authorization: string | undefined;
@@ -56,10 +59,12 @@ export type Decide = (incoming: Incoming, requirement: Requirement) => Decision 
 
 /** RFC 6750 section 2.1: the scheme in any case, one space or more, one token of the b64token alphabet. */
 const bearer = /^bearer +([A-Za-z0-9\-._~+/]+=*) *$/i;
-/** As nearly everybody writes it: whether the rest is of the alphabet is found out by whoever judges it, in the same pass. */
-const plain = 'Bearer ';
-const isPlain = (text: string): boolean =>
-  text.startsWith(plain) && text.length > plain.length && !text.includes(' ', plain.length) && !text.includes(',');
+/**
+ * How nearly every token comes: in this spelling, and with the beginning of a JSON object in base64url. A verifier looks at every
+ * character of it, or has done so before, so it is judged as it stands.
+ */
+const usual = 'Bearer eyJ';
+const usualStart = 'Bearer '.length;
 /** A second credential behind a comma: how several `Authorization` headers look once they are joined. */
 const second = /,\s*(?:basic|bearer|digest|dpop|negotiate)(?:\s|$)/i;
 
@@ -84,12 +89,18 @@ export function createDecide(deps: {
   }
 
   function settle(judged: Judgement, incoming: Incoming, requirement: Requirement): Decision {
-    if (judged.kind === 'refused') return refuse(codes[judged.reason], incoming, requirement);
+    if (judged.kind === 'refused') return refuse(codeOf(judged.reason, incoming), incoming, requirement);
     const { auth } = judged;
-    const shortfall = findShortfall(auth, requirement, now());
+    const shortfall = findShortfall(auth, requirement, now);
     if (shortfall !== undefined) return refuse(shortfall, incoming, requirement);
     onDecision?.('allowed');
     return { kind: 'allowed', auth };
+  }
+
+  function judgeHeader(text: string, freshness: FreshnessPolicy): Judgement | Promise<Judgement> {
+    if (text.startsWith(usual) && !text.endsWith(' ')) return judge(text, usualStart, freshness);
+    const credential = bearer.exec(text)?.[1];
+    return credential === undefined ? malformed : judge(credential, 0, freshness);
   }
 
   return (incoming, requirement) => {
@@ -99,12 +110,7 @@ export function createDecide(deps: {
       onDecision?.('anonymous');
       return anonymous;
     }
-    const credential = isPlain(authorization) ? authorization.slice(plain.length) : bearer.exec(authorization)?.[1];
-    if (credential === undefined) {
-      const code = second.test(authorization) ? 'ambiguous_credentials' : 'invalid_token';
-      return refuse(code, incoming, requirement);
-    }
-    const judged = judge(credential, requirement.freshness);
+    const judged = judgeHeader(authorization, requirement.freshness);
     return judged instanceof Promise
       ? judged.then((late) => settle(late, incoming, requirement))
       : settle(judged, incoming, requirement);
@@ -112,6 +118,11 @@ export function createDecide(deps: {
 }
 
 const anonymous: Decision = Object.freeze({ kind: 'allowed', auth: null });
+
+const malformed: Judgement = Object.freeze({ kind: 'refused', reason: 'malformed' });
+
+const codeOf = (reason: TokenRefusal, { authorization = '' }: Incoming): DoorCode =>
+  reason === 'malformed' && second.test(authorization) ? 'ambiguous_credentials' : codes[reason];
 
 const codes: Readonly<Record<TokenRefusal, DoorCode>> = {
   malformed: 'invalid_token',
@@ -122,13 +133,13 @@ const codes: Readonly<Record<TokenRefusal, DoorCode>> = {
   outdated: 'revocation_state_stale',
 };
 
-function findShortfall(auth: Auth, requirement: Requirement, now: number): DoorCode | undefined {
+function findShortfall(auth: Auth, requirement: Requirement, now: () => number): DoorCode | undefined {
   const { roles, permissions, maxAge, acr } = requirement;
   if (permissions.length > 0 && !coversAll(auth.permissions, permissions)) return 'insufficient_permissions';
   if (roles.length > 0 && !roles.some((role) => auth.roles.includes(role))) return 'insufficient_permissions';
   if (maxAge === undefined && acr === undefined) return undefined;
   // Nobody has authenticated for an API key, and nobody can do so again.
   if (!('auth_time' in auth.claims)) return 'insufficient_permissions';
-  const tooOld = maxAge !== undefined && !(now - auth.claims.auth_time <= maxAge);
+  const tooOld = maxAge !== undefined && !(now() - auth.claims.auth_time <= maxAge);
   return tooOld || (acr === 'aal2' && auth.claims.acr !== 'aal2') ? 'reauthentication_required' : undefined;
 }

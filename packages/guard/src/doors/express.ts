@@ -1,5 +1,5 @@
 /** The door of Express: middleware that sets `request.auth`, or answers. */
-import type { RequestHandler } from 'express';
+import type { NextFunction, Request, RequestHandler, Response } from 'express';
 import type { Auth, Decision } from './decide.ts';
 import { type Decider, type Door, makeDoor } from './door.ts';
 import { incomingOf, send } from './node.ts';
@@ -22,18 +22,21 @@ export function createDoor(guard: Decider): Door<RequestHandler> {
   const middleware =
     (requirement: Requirement): RequestHandler =>
     (request, response, next) => {
-      const settle = (decision: Decision): void => {
-        if (decision.kind === 'refused') {
-          send(response, decision.answer);
-          return;
-        }
-        request.auth = decision.auth;
-        next();
-      };
-      const fail = (error: unknown): void => next(error);
       const decision = guard.decide(incomingOf(request), requirement);
-      if (decision instanceof Promise) decision.then(settle).catch(fail);
-      else settle(decision);
+      if (decision instanceof Promise) {
+        const fail = (error: unknown): void => next(error);
+        decision.then((late) => settle(late, request, response, next)).catch(fail);
+      } else settle(decision, request, response, next);
     };
   return makeDoor(middleware, middleware);
+}
+
+/** Apart from the middleware, which makes no function of its own for a request that waits for nothing. */
+function settle(decision: Decision, request: Request, response: Response, next: NextFunction): void {
+  if (decision.kind === 'refused') {
+    send(response, decision.answer);
+    return;
+  }
+  request.auth = decision.auth;
+  next();
 }

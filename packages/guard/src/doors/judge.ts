@@ -11,8 +11,8 @@ import type { FreshnessPolicy } from './requirement.ts';
 /** The `verifier` is one with `whenStale: 'serve'`, so that each route's own policy decides, here. */
 export const createLocalJudge =
   (deps: { readonly verifier: Verifier; readonly freshness: Pick<Freshness, 'isFreshWithin'> }) =>
-  (token: string, policy: FreshnessPolicy): Judgement =>
-    judge(deps.verifier.verify(token), policy, deps.freshness);
+  (text: string, start: number, policy: FreshnessPolicy): Judgement =>
+    judge(deps.verifier.verify(text, start), policy, deps.freshness);
 
 /** `verified` is from a moment ago, with nothing awaited since. */
 export function judge(

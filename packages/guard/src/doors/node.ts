@@ -51,19 +51,41 @@ function run(decide: () => Decision | Promise<Decision>, settle: (d: Decision) =
   }
 }
 
+/** What of a message counts. */
+export const incomingOf = (request: IncomingMessage): Incoming => new NodeIncoming(request);
+
+/** A class, so that a request costs one small object, and its id is looked for only where somebody is refused. */
+class NodeIncoming implements Incoming {
+  readonly authorization: string | undefined;
+  readonly #request: IncomingMessage;
+
+  constructor(request: IncomingMessage) {
+    this.authorization = authorizationOf(request);
+    this.#request = request;
+  }
+
+  get requestId(): string | undefined {
+    const sent = this.#request.headers['x-request-id'];
+    return typeof sent === 'string' ? sent : undefined;
+  }
+}
+
 /** All `Authorization` headers of the message: `headers` keeps the first and forgets the others. */
-export function incomingOf(request: IncomingMessage, ownId?: string): Incoming {
-  const { rawHeaders } = request;
-  let authorization = request.headers.authorization;
+function authorizationOf({ headers, rawHeaders }: IncomingMessage): string | undefined {
+  let { authorization } = headers;
   let seen = 0;
   for (let at = 0; at < rawHeaders.length; at += 2) {
-    if (rawHeaders[at]?.length !== 13 || rawHeaders[at]?.toLowerCase() !== 'authorization') continue;
+    const name = rawHeaders[at] ?? '';
+    if (name.length !== 13 || !isAuthorization(name)) continue;
     seen += 1;
     if (seen > 1) authorization += `, ${rawHeaders[at + 1] ?? ''}`;
   }
-  const sent = request.headers['x-request-id'];
-  return { authorization, requestId: ownId ?? (typeof sent === 'string' ? sent : undefined) };
+  return authorization;
 }
+
+/** As nearly everybody writes it first: lower case is a text of its own. */
+const isAuthorization = (name: string): boolean =>
+  name === 'Authorization' || name === 'authorization' || name.toLowerCase() === 'authorization';
 
 /** Writes the answer of a refusal, whole. */
 export function send(response: ServerResponse, { status, headers, body }: Answer): void {

@@ -33,7 +33,9 @@ export function createDoor<Q extends Request = Request>(
 /** Several headers of one name are joined here already. */
 export const incomingOfHeaders = (headers: Headers): Incoming => ({
   authorization: headers.get('authorization') ?? undefined,
-  requestId: headers.get('x-request-id') ?? undefined,
+  get requestId() {
+    return headers.get('x-request-id') ?? undefined;
+  },
 });
 
 /** The answer of a refusal as a `Response`. */

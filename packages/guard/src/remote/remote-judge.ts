@@ -21,16 +21,21 @@ export function createRemoteJudge(deps: {
 }): Judge {
   const { verifier, freshness, keySource, service, boundMs } = deps;
 
-  function judgeToken(token: string, policy: FreshnessPolicy, mayFetch: boolean): Judgement | Promise<Judgement> {
-    const verified = verifier.verify(token);
+  function judgeToken(
+    text: string,
+    start: number,
+    policy: FreshnessPolicy,
+    mayFetch: boolean,
+  ): Judgement | Promise<Judgement> {
+    const verified = verifier.verify(text, start);
     if (verified.kind === 'refused' && verified.detail === 'key') {
       const fetched = mayFetch ? keySource.refreshForUnknown() : undefined;
-      if (fetched !== undefined) return fetched.then(() => judgeToken(token, policy, false));
+      if (fetched !== undefined) return fetched.then(() => judgeToken(text, start, policy, false));
       // Without any keys nobody can say that this one is unknown.
       if (!keySource.isLoaded()) return undecided;
     }
     // What is refused here is refused; only the service can still say "revoked" of the rest.
-    if (policy === 'strict' && verified.kind === 'valid') return service.ask(token);
+    if (policy === 'strict' && verified.kind === 'valid') return service.ask(text.slice(start));
     return judgeLocally(verified, policy, freshness);
   }
 
@@ -40,8 +45,8 @@ export function createRemoteJudge(deps: {
     return service.remembered(key, withinMs) ?? service.ask(key);
   }
 
-  return (credential, policy) =>
-    looksLikeApiKey(credential) ? judgeKey(credential, policy) : judgeToken(credential, policy, true);
+  return (text, start, policy) =>
+    looksLikeApiKey(text, start) ? judgeKey(text.slice(start), policy) : judgeToken(text, start, policy, true);
 }
 
 const undecided: Judgement = Object.freeze({ kind: 'refused', reason: 'stale' });
