@@ -322,17 +322,16 @@ describe('a guard asks the service', () => {
 
   test('AZ-08 about API keys, and remembers a good one for the bound, until its end is known', async () => {
     const guard = await readyGuard();
-    const key = `ask_${'1'.repeat(12)}_${'a'.repeat(43)}`;
+    const key = `ask_${'1'.repeat(12)}_${'A'.repeat(43)}`;
     const claims = {
       ...{ iss: service.url, aud: 'orders', sub: 'a-robot', client_id: 'key-1', jti: 'key-1', iat: 1 },
       permissions: ['orders:read'],
     };
-    assert.equal(await outcome(guard, key), '401 invalid_token');
     service.verdicts.set(key, { valid: true, claims, session_id: null });
     for (let time = 0; time < 5; time += 1) {
       assert.equal(await outcome(guard, key, { permissions: ['orders:read'] }), '200 a-robot');
     }
-    assert.equal(askedFor(validatePath), 2);
+    assert.equal(askedFor(validatePath), 1);
     assert.equal(await outcome(guard, key, { permissions: ['orders:write'] }), '403 insufficient_permissions');
     assert.equal(await outcome(guard, key, { maxAge: 600 }), '403 insufficient_permissions');
     assert.equal(await outcome(guard, key, { roles: ['user'] }), '403 insufficient_permissions');
@@ -342,25 +341,53 @@ describe('a guard asks the service', () => {
     await until('its end', async () => (await outcome(guard, key)) === '401 invalid_token', 2_000);
   });
 
-  test('a bounded number of times at once: a flood of unknown keys is refused here', async () => {
+  test('not about what cannot be a key, and about what is none once in a while', async () => {
+    const guard = await readyGuard();
+    const good = `ask_${'2'.repeat(12)}_${'A'.repeat(43)}`;
+    for (const text of [
+      ...['ask_', 'ask_x', good.slice(0, -1), `${good}A`, good.replace('_2', '_F')],
+      ...[good.replace('2', 'g'), good.replace('AA', 'A.'), `${good.slice(0, -1)}B`, `${good.slice(0, -1)}_`],
+    ]) {
+      for (const freshness of ['bounded', 'strict'] as const) {
+        assert.equal(await outcome(guard, text, { freshness }), '401 invalid_token', text);
+      }
+    }
+    assert.equal(askedFor(validatePath), 0);
+    for (let time = 0; time < 20; time += 1) {
+      for (const freshness of ['bounded', 'strict'] as const) {
+        assert.equal(await outcome(guard, good, { freshness }), '401 invalid_token');
+      }
+    }
+    assert.equal(askedFor(validatePath), 1);
+  });
+
+  test('a bounded number of times at once: a flood of made-up keys is refused here, and leaves room for others', async () => {
     const guard = await readyGuard();
     let asked = 0;
     const answers: (() => void)[] = [];
-    service.instead.set(validatePath, (_, response) => {
+    const token = service.forge.token({ claims: { sub: 'somebody' } });
+    const claims = JSON.parse(Buffer.from(token.split('.')[1] ?? '', 'base64url').toString()) as object;
+    service.instead.set(validatePath, (request, response) => {
       asked += 1;
-      answers.push(() => void response.end('{"valid":false,"reason":"invalid"}'));
+      let body = '';
+      request.on('data', (part) => (body += String(part)));
+      request.on('end', () => {
+        if (body.includes(token)) response.end(JSON.stringify({ valid: true, claims }));
+        else answers.push(() => void response.end('{"valid":false,"reason":"invalid"}'));
+      });
     });
-    const key = (number: number) => `ask_${String(number).padStart(12, '0')}_${'a'.repeat(43)}`;
+    const key = (number: number) => `ask_${String(number).padStart(12, '0')}_${'A'.repeat(43)}`;
     const flood = Array.from({ length: 200 }, (_, number) => outcome(guard, key(number)));
     const same = Array.from({ length: 50 }, () => outcome(guard, key(0)));
-    await until('the questions', async () => asked >= 64);
-    assert.equal(guard.figures().service.refusedAtOnce, 136);
+    await until('the questions', async () => answers.length === 16);
+    assert.equal(guard.figures().service.refusedAtOnce, 184);
+    assert.equal(await outcome(guard, token, { freshness: 'strict' }), '200 somebody');
     for (const answer of answers) answer();
     const outcomes = await Promise.all(flood);
-    assert.equal(outcomes.filter((one) => one === '401 invalid_token').length, 64);
-    assert.equal(outcomes.filter((one) => one === '503 revocation_state_stale').length, 136);
+    assert.equal(outcomes.filter((one) => one === '401 invalid_token').length, 16);
+    assert.equal(outcomes.filter((one) => one === '503 revocation_state_stale').length, 184);
     assert.deepEqual([...new Set(await Promise.all(same))], ['401 invalid_token']);
-    assert.equal(asked, 64);
+    assert.equal(asked, 17);
   });
 
   test('and a listener of events that fails stops nothing', async () => {

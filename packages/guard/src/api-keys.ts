@@ -61,7 +61,14 @@ export interface ApiKeyTable {
   figures(): Readonly<Record<'valid' | KeyRefusal, number>>;
 }
 
-const form = /^(ask_[0-9a-f]{12})_[A-Za-z0-9_-]{43}$/;
+/**
+ * 32 bytes end in one of 16 letters: the last two bits are none. There is no checksum, since whoever makes keys up could count
+ * one, too.
+ */
+const form = /^(ask_[0-9a-f]{12})_[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]$/;
+
+/** Whether it could be one, before anybody is asked: prefix, length and letters. */
+export const isFormOfApiKey = (text: string): boolean => form.test(text);
 
 /** Whether a bearer credential, which begins at `start`, means to be an API key; tokens never begin like this. */
 export const looksLikeApiKey = (text: string, start = 0): boolean => text.startsWith('ask_', start);

@@ -1,12 +1,14 @@
 /**
  * Asks the service about a credential (`validate-token`): for routes that are `strict`, and for API keys, which only the service
- * knows. No answer is `stale`, never "valid". One question about a credential at a time, and a bounded number in all, so that
- * a flood of unknown keys is refused here and does not become a flood there.
+ * knows. No answer is `stale`, never "valid". One question about a credential at a time, and a bounded number in all; of keys that
+ * never were good here fewer, so that a flood of made-up ones is refused here, does not become a flood there, and leaves
+ * room for the others.
  *
  * What was answered about an API key counts for as long as a route's own bound allows, from before it was asked, unless an end
- * of that key is known here meanwhile.
+ * of that key is known here meanwhile. That it is none counts for ten seconds, for the last thousand: no key comes to life.
  */
 import type { AccessTokenClaims, ApiKeyClaims } from '@auth-service/protocol';
+import { looksLikeApiKey } from '../api-keys.ts';
 import type { Auth, Judgement } from '../doors/decide.ts';
 import { authOfClaims } from '../doors/judge.ts';
 import type { Replica } from '../replica.ts';
@@ -21,12 +23,19 @@ export interface AskService {
 }
 
 const askedAtOnceMax = 64;
+const strangersAtOnceMax = 16;
 const rememberedMax = 1_000;
+const refusedMs = 10_000;
 const timeoutMs = 2_000;
 
 interface Remembered {
   readonly judgement: Extract<Judgement, { kind: 'valid' }>;
   readonly askedMs: number;
+}
+
+interface RememberedRefusal {
+  readonly judgement: Judgement;
+  readonly untilMs: number;
 }
 
 export function createAskService(deps: {
@@ -42,6 +51,8 @@ export function createAskService(deps: {
   const { issuer, audience, replica, monotonicNow } = deps;
   const underWay = new Map<string, Promise<Judgement>>();
   const known = new Map<string, Remembered>();
+  const refused = new Map<string, RememberedRefusal>();
+  let strangers = 0;
   const counts = { asked: 0, failures: 0, refusedAtOnce: 0 };
 
   async function question(credential: string): Promise<Judgement> {
@@ -53,8 +64,13 @@ export function createAskService(deps: {
       const judgement = status === 200 ? read(json) : undefined;
       if (judgement === undefined)
         throw new Error(`the service did not say whether a token is valid (status ${status})`);
-      if (judgement.kind === 'valid' && judgement.auth.apiKeyId !== null) remember(credential, { judgement, askedMs });
-      else known.delete(credential);
+      if (judgement.kind === 'valid' && judgement.auth.apiKeyId !== null) {
+        keep(known, credential, { judgement, askedMs });
+      } else {
+        known.delete(credential);
+        const isKey = looksLikeApiKey(credential) && judgement.kind === 'refused';
+        if (isKey) keep(refused, credential, { judgement, untilMs: monotonicNow() + refusedMs });
+      }
       return judgement;
     } catch {
       counts.failures += 1;
@@ -64,11 +80,14 @@ export function createAskService(deps: {
     }
   }
 
-  function remember(credential: string, one: Remembered): void {
-    known.delete(credential);
-    const [oldest] = known.keys();
-    if (known.size >= rememberedMax && oldest !== undefined) known.delete(oldest);
-    known.set(credential, one);
+  /** Asked about, and neither good here before nor a token that is right here. */
+  async function questionOfStranger(credential: string): Promise<Judgement> {
+    strangers += 1;
+    try {
+      return await question(credential);
+    } finally {
+      strangers -= 1;
+    }
   }
 
   function read(answer: unknown): Judgement | undefined {
@@ -92,11 +111,15 @@ export function createAskService(deps: {
     ask(credential) {
       const same = underWay.get(credential);
       if (same !== undefined) return same;
-      if (underWay.size >= askedAtOnceMax) {
+      const none = refused.get(credential);
+      if (none !== undefined && monotonicNow() < none.untilMs) return Promise.resolve(none.judgement);
+      refused.delete(credential);
+      const isStranger = looksLikeApiKey(credential) && !known.has(credential);
+      if (underWay.size >= askedAtOnceMax || (isStranger && strangers >= strangersAtOnceMax)) {
         counts.refusedAtOnce += 1;
         return Promise.resolve(undecided);
       }
-      const asked = question(credential);
+      const asked = isStranger ? questionOfStranger(credential) : question(credential);
       underWay.set(credential, asked);
       return asked;
     },
@@ -113,6 +136,14 @@ export function createAskService(deps: {
     },
     figures: () => ({ ...counts }),
   };
+}
+
+/** The oldest makes room. */
+function keep<T>(map: Map<string, T>, credential: string, one: T): void {
+  map.delete(credential);
+  const [oldest] = map.keys();
+  if (map.size >= rememberedMax && oldest !== undefined) map.delete(oldest);
+  map.set(credential, one);
 }
 
 const undecided: Judgement = Object.freeze({ kind: 'refused', reason: 'stale' });

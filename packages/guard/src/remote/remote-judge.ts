@@ -2,7 +2,7 @@
  * Judges credentials in a service that is not part of the cluster: by what is held here wherever that suffices, and by asking
  * where it does not: an unknown key name (once in a while), an API key, a route that is `strict`.
  */
-import { looksLikeApiKey } from '../api-keys.ts';
+import { isFormOfApiKey, looksLikeApiKey } from '../api-keys.ts';
 import type { Judge, Judgement } from '../doors/decide.ts';
 import { judge as judgeLocally } from '../doors/judge.ts';
 import type { FreshnessPolicy } from '../doors/requirement.ts';
@@ -40,6 +40,7 @@ export function createRemoteJudge(deps: {
   }
 
   function judgeKey(key: string, policy: FreshnessPolicy): Judgement | Promise<Judgement> {
+    if (!isFormOfApiKey(key)) return invalid;
     if (policy === 'strict') return service.ask(key);
     const withinMs = typeof policy === 'object' ? policy.boundedSeconds * 1_000 : boundMs;
     return service.remembered(key, withinMs) ?? service.ask(key);
@@ -48,5 +49,7 @@ export function createRemoteJudge(deps: {
   return (text, start, policy) =>
     looksLikeApiKey(text, start) ? judgeKey(text.slice(start), policy) : judgeToken(text, start, policy, true);
 }
+
+const invalid: Judgement = Object.freeze({ kind: 'refused', reason: 'invalid' });
 
 const undecided: Judgement = Object.freeze({ kind: 'refused', reason: 'stale' });
