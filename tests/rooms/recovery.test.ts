@@ -221,6 +221,32 @@ forEachStore('recovery', (makeDatabase) => {
     await stop();
   });
 
+  test('REV-02 a link that changes the address is dead with the session that asked for it, and lives with others’ ends', async () => {
+    const db = await makeDatabase();
+    const { core, stop } = await openRooms(db, { rootSecret });
+    const { user, email, session_id: sessionId } = await register(core);
+    const kept = await login(core, email);
+    const ask = async (by: string, address: string): Promise<string> => {
+      const asked = { userId: user.id, sessionId: by, acr: 'aal1', origin };
+      assert.equal((await core.recovery.changeEmail(asked, address, password)).kind, 'done');
+      const code = await codeIn(db, 'change_email');
+      await db.execute('delete from mail_outbox');
+      return code;
+    };
+    const stolen = await ask(sessionId, 'thief@example.org');
+    assert.ok((await core.sessions.end(user.id, sessionId, 'revoked', origin)) !== undefined);
+    for (let time = 0; time < 2; time += 1) {
+      const outcome = await core.recovery.verifyEmail(stolen, origin);
+      assert.equal(outcome.kind === 'refused' ? outcome.code : outcome.kind, 'invalid_mail_token');
+    }
+    assert.ok((await core.users.find(email)) !== undefined);
+    const other = await login(core, email);
+    const own = await ask(kept.session_id, 'new@example.org');
+    await core.sessions.end(user.id, other.session_id, 'logout', origin);
+    assert.equal((await core.recovery.verifyEmail(own, origin)).kind, 'done');
+    await stop();
+  });
+
   test('EML-08 who registers an address again gets no account that an administrator has verified or given roles', async () => {
     const db = await makeDatabase();
     const { core, stop } = await openRooms(db, { rootSecret, variables: { EMAIL_VERIFICATION: 'required' } });

@@ -16,6 +16,7 @@ export {
   deleteUser,
   findUserByEmailKey,
   findUserById,
+  holdUser,
   insertUser,
   lockUser,
   type UserRow,

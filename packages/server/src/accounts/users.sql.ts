@@ -55,6 +55,8 @@ const updateHash = statement<[string, string | null, string], { id: string }>(
 
 const lock = statement<[string], UserRow>('users_lock', `select ${columns} from users where id = $1 for update`);
 
+const hold = statement<[string], { id: string }>('users_hold', 'select id from users where id = $1 for share');
+
 /** `$2`: whether this is the whole login, also of an account with a second factor. */
 const updateLogin = statement<[string, boolean], UserRow>(
   'users_update_last_login',
@@ -139,6 +141,11 @@ export async function updatePasswordHash(on: Queryable, id: string, from: string
 /** As it is now, and as it stays until the transaction ends. */
 export function lockUser(tx: Queryable, id: string): Promise<UserRow | undefined> {
   return one(tx, lock, [id]);
+}
+
+/** As it is now, for others that hold it too; who locks or changes it waits, or is waited for. */
+export async function holdUser(tx: Queryable, id: string): Promise<void> {
+  await tx.run(hold, [id]);
 }
 
 /**

@@ -152,6 +152,10 @@ export function createRecovery(deps: RecoveryDeps): Recovery {
     return user?.status === 'active' && user.device_epoch === token.credential_version ? user : undefined;
   }
 
+  async function isOfLiveSession(tx: Queryable, { session_id: id, user_id: userId }: MailTokenRow): Promise<boolean> {
+    return id !== null && (await sessions.ownerOf(tx, id)) === userId;
+  }
+
   /** Everything that was set before the proof, or before the reset: sessions, tokens, device tokens, API keys. */
   async function endEverything(tx: Queryable, user: UserRow, reason: EndReason): Promise<Omit<Done, 'userId'>> {
     const epoch = await updateUserEpoch(tx, user.id, { tokens: true, devices: true });
@@ -309,6 +313,8 @@ export function createRecovery(deps: RecoveryDeps): Recovery {
         if (token === undefined || user === undefined) return undefined;
         if (isOvertaken(token, user)) return undefined;
         const isChange = token.purpose === 'change_email';
+        // Whoever ends a session that is not theirs has ended what it asked for, too.
+        if (isChange && !(await isOfLiveSession(tx, token))) return undefined;
         const over = await (isChange ? proveNewAddress : proveAccount)(tx, user, token, origin);
         const proven: Proven = { status: isChange ? 'email_changed' : 'verified', email: token.email };
         return { proven, over: over === null ? null : { userId: user.id, ...over } };

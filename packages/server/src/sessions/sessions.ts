@@ -1,6 +1,6 @@
 /** Use cases of sessions; see `index.ts` for what they guarantee. */
 import type { Session } from '@auth-service/protocol';
-import { findUserById } from '../accounts/index.ts';
+import { findUserById, holdUser } from '../accounts/index.ts';
 import type { Audit, Origin } from '../audit/index.ts';
 import type { Mail } from '../mail/index.ts';
 import type { Database, Queryable } from '../platform/database/index.ts';
@@ -134,6 +134,8 @@ export function createSessions(deps: {
   }
 
   const endForOther: Sessions['endForOther'] = async (tx, userId, sessionId, { reason, actor, origin }) => {
+    // Before the session, as everywhere: what is done in its name under the user's lock is done before it ends, or not at all.
+    await holdUser(tx, userId);
     const session = await store.revoke(tx, userId, sessionId, { named: reason === 'logout' });
     if (session === undefined) return undefined;
     const pending = await revocation.append(tx, [entryOf(session, reason, actor)]);
@@ -197,6 +199,7 @@ export function createSessions(deps: {
 
     async endReused({ sessionId, counter }, userId, origin) {
       const done = await db.transaction(async (tx) => {
+        await holdUser(tx, userId);
         const session = await store.revokeReused(tx, userId, sessionId, counter);
         if (session === undefined) return undefined;
         const pending = await revocation.append(tx, [entryOf(session, 'refresh_token_reused', 'system')]);
