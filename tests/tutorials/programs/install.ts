@@ -1,9 +1,10 @@
 /**
- * `npm install …` without a registry, into `./node_modules`: tarballs are unpacked, other packages are those of this repository.
+ * `npm install …` without a registry, into `./node_modules`: tarballs are unpacked, other packages are those of this repository, or
+ * those in `LOCKED_MODULES`, which then become this project's, all of them.
  * Fails for what it does not have, or has in another major version than is asked for.
  */
-import { execFileSync } from 'node:child_process';
-import { existsSync, mkdirSync, readFileSync, symlinkSync } from 'node:fs';
+import { execFileSync, spawnSync } from 'node:child_process';
+import { existsSync, mkdirSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -14,6 +15,7 @@ interface Manifest {
 }
 
 const installed = fileURLToPath(new URL('../../../node_modules', import.meta.url));
+const locked = process.env['LOCKED_MODULES'];
 const modules = join(process.cwd(), 'node_modules');
 
 const manifestIn = (folder: string): Manifest =>
@@ -29,12 +31,14 @@ function unpack(tarball: string): void {
 
 function link(asked: string): void {
   const [, name = '', wanted] = /^(@?[^@]+)(?:@(.+))?$/.exec(asked) ?? [];
-  const source = join(installed, name);
+  const own = locked !== undefined && existsSync(join(locked, name));
+  const source = join(own ? locked : installed, name);
   if (!existsSync(source)) throw new Error(`${name} is not among the packages of this repository`);
   const { version, bin = {} } = manifestIn(source);
   if (wanted !== undefined && !`${version}.`.startsWith(`${wanted}.`)) {
     throw new Error(`${name} is here in version ${version}, and not ${wanted}`);
   }
+  if (own) return;
   mkdirSync(dirname(join(modules, name)), { recursive: true });
   symlinkSync(source, join(modules, name));
   const programs = typeof bin === 'string' ? { [name]: bin } : bin;
@@ -44,6 +48,15 @@ function link(asked: string): void {
   }
 }
 
+/** Linked file by file, as bundlers look for nothing outside of their project; copied where that is another file system. */
+function copyLocked(from: string): void {
+  const link = spawnSync('cp', ['-al', from, modules]);
+  if (link.status === 0) return;
+  rmSync(modules, { recursive: true, force: true });
+  execFileSync('cp', ['-a', from, modules]);
+}
+
+if (locked !== undefined && !existsSync(modules)) copyLocked(locked);
 for (const asked of process.argv.slice(2)) {
   if (asked.endsWith('.tgz')) unpack(asked);
   else if (!asked.startsWith('-')) link(asked);

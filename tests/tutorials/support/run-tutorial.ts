@@ -63,7 +63,7 @@ export async function runTutorial(markdown: string, stage: Stage): Promise<void>
       if (!step.eventually || performance.now() > until) {
         const shown = `$ ${entry.command}\n${prints.join('\n')}`;
         throw new Error(
-          `the tutorial shows\n${shown}\nbut this ended with status ${ran.status} and printed\n${ran.output}`,
+          `the tutorial shows\n${shown}\nbut this ended with status ${ran.status} and printed\n${ran.output.slice(0, 3_000)}`,
         );
       }
       await sleep(pauseMs);
