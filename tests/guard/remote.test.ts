@@ -216,7 +216,8 @@ describe('the revocations of a guard', () => {
     const token = service.forge.token({ claims: { sid: 'to-end' } });
     assert.match(await outcome(guard, token), /^200 /);
     service.revoke({ kind: 'session', subject: 'to-end' });
-    await until('the end of it', async () => (await outcome(guard, token)) === '401 token_revoked', 2_000);
+    await until('the end of it', async () => (await outcome(guard, token)) === '401 token_revoked');
+    assert.ok(guard.figures().revocations.early > 0, 'the stream was faster than a reading');
     service.cut();
     assert.equal(await outcome(guard, token), '401 token_revoked');
   });
@@ -232,7 +233,7 @@ describe('the revocations of a guard', () => {
     const token = service.forge.token({ claims: { jti: 'to-end' } });
     assert.match(await outcome(guard, token), /^200 /);
     service.revoke({ kind: 'token', subject: 'to-end' });
-    await until('the end of it', async () => (await outcome(guard, token)) === '401 token_revoked', 5_000);
+    await until('the end of it', async () => (await outcome(guard, token)) === '401 token_revoked');
     assert.equal(service.streams(), 0);
     assert.equal(guard.figures().revocations.early, 0);
   });
@@ -338,7 +339,7 @@ describe('a guard asks the service', () => {
     service.verdicts.delete(key);
     await streaming(guard);
     service.revoke({ kind: 'token', subject: 'key-1' });
-    await until('its end', async () => (await outcome(guard, key)) === '401 invalid_token', 2_000);
+    await until('its end', async () => (await outcome(guard, key)) === '401 invalid_token');
   });
 
   test('not about what cannot be a key, and about what is none once in a while', async () => {

@@ -57,7 +57,7 @@ async function worksAgain(redis: Redis, tag: string): Promise<number> {
       longestMs = Math.max(longestMs, performance.now() - called);
       return ok !== false;
     },
-    15_000,
+    60_000,
   );
   assert.ok(longestMs < besideOthers(1_000), `a call took ${longestMs} ms`);
   return performance.now() - began;
@@ -132,9 +132,9 @@ describe('Redis Cluster', () => {
     for (const server of cluster.servers) server.pause();
     await until('it is away', async () => !redis.isUp);
     for (const server of cluster.servers) server.resume();
-    await until('it is back', async () => redis.isUp, 15_000);
+    await until('it is back', async () => redis.isUp);
     await worksAgain(redis, 'a');
-    await until('it hears again', async () => redis.hears, 15_000);
+    await until('it hears again', async () => redis.hears);
     await redis.publish('hints', 'x');
     await until('x', async () => heard.includes('x'));
     assert.deepEqual(states, ['up', 'away', 'up']);

@@ -288,7 +288,7 @@ describe('a Redis that is dead holds nobody up', () => {
     assert.deepEqual(states, ['away']);
     await watchDeath(redis);
     await fresh({ port });
-    await until('it is found', async () => redis.isUp, 15_000);
+    await until('it is found', async () => redis.isUp);
     assert.deepEqual(states, ['away', 'up']);
   });
 
@@ -298,7 +298,7 @@ describe('a Redis that is dead holds nobody up', () => {
     await own.kill9();
     await watchDeath(redis);
     await own.restart();
-    await until('it is back', async () => redis.isUp, 15_000);
+    await until('it is back', async () => redis.isUp);
     assert.equal(await redis.run(echo, [redis.key('a', 'b')], ['x']), 'x');
     assert.deepEqual(states, ['up', 'away', 'up']);
   });
@@ -309,7 +309,7 @@ describe('a Redis that is dead holds nobody up', () => {
     own.pause();
     await watchDeath(redis);
     own.resume();
-    await until('it is back', async () => redis.isUp, 15_000);
+    await until('it is back', async () => redis.isUp);
     assert.deepEqual(states, ['up', 'away', 'up']);
   });
 
@@ -328,7 +328,7 @@ describe('a Redis that is dead holds nobody up', () => {
       await until('it is away', async () => !redis.isUp);
       await fresh({ port, host: '127.0.0.2' });
       address = '127.0.0.2';
-      await until('it is found there', async () => redis.isUp, 5_000);
+      await until('it is found there', async () => redis.isUp);
     } finally {
       lookup.mock.restore();
     }
@@ -340,10 +340,10 @@ describe('a Redis that is dead holds nobody up', () => {
     try {
       const { redis, states } = await opened(at(proxy.port));
       proxy.silence();
-      await until('it is noticed without a call', async () => !redis.isUp, 5_000);
+      await until('it is noticed without a call', async () => !redis.isUp);
       await watchDeath(redis);
       proxy.heal();
-      await until('it is back', async () => redis.isUp, 15_000);
+      await until('it is back', async () => redis.isUp);
       assert.deepEqual(states, ['up', 'away', 'up']);
     } finally {
       await proxy.close();
@@ -386,7 +386,7 @@ describe('messages', () => {
       proxy.silence();
       await until('it has noticed', async () => !redis.hears);
       proxy.heal();
-      await until('it hears again', async () => redis.hears, 15_000);
+      await until('it hears again', async () => redis.hears);
     } finally {
       await proxy.close();
     }
