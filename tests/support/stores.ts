@@ -66,7 +66,7 @@ export function embeddedStore(): Store {
   const openOne = async (): Promise<EmbeddedDatabase> => {
     const dataDir = mkdtempSync(join(tmpdir(), 'auth-service-embedded-'));
     folders.push(dataDir);
-    const db = await openEmbedded({ dataDir });
+    const db = await openEmbedded({ dataDir, statementTimeoutMs: patience.statementTimeoutMs });
     await migrate(db);
     await db.execute(keepFirstState);
     return db;
@@ -175,4 +175,4 @@ async function quiet(db: Database): Promise<void> {
 }
 
 /** Test machines are slow and shared: what is not about deadlines must not fail by them. */
-const patience = { statementTimeoutMs: 10_000, transactionTimeoutMs: 20_000, connectTimeoutMs: 10_000 };
+const patience = { statementTimeoutMs: 30_000, transactionTimeoutMs: 30_000, connectTimeoutMs: 30_000 };
