@@ -1,5 +1,6 @@
 /** What a page pays for the client, bundled and minified as an application would: the core in 8 KiB, and no more than it uses. */
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { bundle } from './bundle.ts';
 
@@ -26,6 +27,12 @@ test('passkeys cost only those who use them, and at most 2 KiB more', async () =
   assert.match(both.code, /webauthn\/login/);
   const more = both.gzipBytes - core.gzipBytes;
   assert.ok(more <= passkeysBytesMax, `${more} bytes`);
+});
+
+test('the README of the client tells what it weighs, to within a fifth of a KiB', () => {
+  const readme = readFileSync(new URL('../../packages/client/README.md', import.meta.url), 'utf8');
+  const told = Number(/(\d\.\d) KiB gzipped/.exec(readme)?.[1]);
+  assert.ok(Math.abs(told - core.gzipBytes / 1024) <= 0.2, `${core.gzipBytes} bytes, and ${told} KiB are told`);
 });
 
 test('what a page does not import is not in its bundle: no storage of others, no schema, no table of errors', async () => {
