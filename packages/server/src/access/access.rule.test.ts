@@ -34,3 +34,21 @@ test('role names are plain, permissions are a sorted union, large claims are tol
     ),
   );
 });
+
+test('the most that roles and permissions may take fits into a token that is valid, with the longest signature', () => {
+  const permissions: string[] = [];
+  while (!claimsTooLarge(['user'], [...permissions, `resource-${permissions.length}:action`])) {
+    permissions.push(`resource-${permissions.length}:action`);
+  }
+  const uuid = '019a5c0e-7d1f-7c3a-9b52-0d4f6a1c2e88';
+  const claims = {
+    ...{ iss: `https://${'a'.repeat(150)}.example`, aud: 'auth-service', sub: uuid, client_id: 'auth-service' },
+    ...{ sid: uuid, jti: uuid, iat: 1_800_000_000, exp: 1_800_003_600, auth_time: 1_800_000_000 },
+    ...{ amr: ['pwd', 'otp', 'mfa', 'user'], acr: 'aal2', roles: ['user'], permissions, epoch: 1_000_000 },
+  };
+  const header = { alg: 'RS256', typ: 'at+jwt', kid: uuid };
+  const text = [header, claims].map((part) => Buffer.from(JSON.stringify(part)).toString('base64url')).join('.');
+  const signature = Buffer.alloc(3_072 / 8).toString('base64url');
+  assert.ok(permissions.length > 200);
+  assert.ok(`${text}.${signature}`.length <= 8_192, `${text.length + signature.length + 1}`);
+});

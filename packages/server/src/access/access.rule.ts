@@ -1,6 +1,7 @@
 /** Decisions about roles: names, the union of permissions, the size of claims. */
 
-const claimsBytesMax = 6 * 1024;
+/** What roles and permissions may take of a token that has to stay within 8 KiB of base64url, header, signature and other claims too. */
+const claimsBytesMax = 5_000;
 
 export const isRoleName = (name: string): boolean => /^[a-z][a-z0-9_-]{0,63}$/.test(name);
 
@@ -9,7 +10,7 @@ export function permissionsOf(roles: readonly { readonly permissions: readonly s
   return [...new Set(roles.flatMap((role) => role.permissions))].toSorted();
 }
 
-/** Whether roles and permissions would make a user's claims exceed 6 KiB. */
+/** Whether roles and permissions would make a token longer than one that is valid may be. */
 export function claimsTooLarge(roles: readonly string[], permissions: readonly string[]): boolean {
   return Buffer.byteLength(JSON.stringify({ roles, permissions })) > claimsBytesMax;
 }

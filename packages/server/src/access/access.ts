@@ -232,7 +232,7 @@ const unknownRole = (name: string): AccessRefusal => ({
 const tooLarge: AccessRefusal = {
   kind: 'refused',
   code: 'conflict',
-  detail: "The user's roles and permissions would exceed 6 KiB in a token.",
+  detail: "The user's roles and permissions would not fit into a token.",
 };
 export const changedSince = {
   kind: 'refused',

@@ -278,7 +278,7 @@ function rolesProblem(wanted: readonly string[], known: readonly RoleRow[]): Lin
   const held = known.filter((role) => wanted.includes(role.name));
   if (held.length < wanted.length) return { code: 'unknown_role', detail: 'There is no role of this name.' };
   return claimsTooLarge(wanted, permissionsOf(held))
-    ? { code: 'claims_too_large', detail: 'Roles and permissions would exceed 6 KiB in a token.' }
+    ? { code: 'claims_too_large', detail: 'Roles and permissions would not fit into a token.' }
     : null;
 }
 

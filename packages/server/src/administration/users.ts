@@ -184,7 +184,7 @@ export function createUsers(deps: UsersDeps): Users {
     const unknown = roles.find((name) => !known.some((role) => role.name === name));
     if (unknown !== undefined) return invalid('/roles', `There is no role named ${unknown.slice(0, 64)}.`);
     if (claimsTooLarge(roles, permissionsOf(known))) {
-      const detail = "The user's roles and permissions would exceed 6 KiB in a token.";
+      const detail = "The user's roles and permissions would not fit into a token.";
       return { kind: 'refused', code: 'conflict', detail };
     }
     const row = await insertUser(tx, {
