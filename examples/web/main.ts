@@ -10,7 +10,7 @@ import { serve } from '@hono/node-server';
 const guard = createGuard({
   issuer: process.env['AUTH_ISSUER'] ?? 'http://localhost:4000',
   audience: process.env['AUTH_AUDIENCE'] ?? 'auth-service',
-  ...(process.env['AUTH_API_KEY'] === undefined ? {} : { apiKey: process.env['AUTH_API_KEY'] }),
+  apiKey: process.env['AUTH_API_KEY'],
 });
 const port = Number(process.env['PORT'] ?? 3000);
 await guard.ready();

@@ -92,6 +92,7 @@ describe('a guard begins', () => {
       { serviceUrl: 'ftp://auth.example.org' },
       { audience: '' },
       { apiKey: '' },
+      { apiKey: undefined },
       { leewaySeconds: 61 },
       { maxStalenessSeconds: 0 },
       { realm: 'a "quoted" one' },
@@ -114,6 +115,16 @@ describe('a guard begins', () => {
     service.back();
     await guard.ready();
     assert.match(await outcome(guard, service.forge.token()), /^200 /);
+  });
+
+  test('tells who listens to nothing why it waits, once and not with each attempt, and without the key', async (t) => {
+    const { mock } = t.mock.method(console, 'warn', () => undefined);
+    const guard = makeGuard({ apiKey: `${apiKey}wrong`, maxStalenessSeconds: 1 });
+    await until('a few failures', async () => guard.figures().revocations.failures > 3);
+    const told = mock.calls.map((call) => String(call.arguments[0])).filter((text) => text.includes(service.url));
+    assert.equal(told.length, 1);
+    assert.match(told[0] ?? '', /feed of revocations of http.*: status 401 .*revocations:read/);
+    assert.ok(!told[0]?.includes('wrong'));
   });
 
   test('and ends: it vouches for nothing any more, and nothing is asked', async () => {

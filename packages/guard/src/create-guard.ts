@@ -21,6 +21,7 @@ import { createFeedSource, type RevocationSource } from './remote/revocation-sou
 import { createReplica } from './replica.ts';
 import { createSubscriber } from './subscriber.ts';
 import { createVerifier, type Refused, type Verified, type VerifierFigures } from './verify.ts';
+import { createWarnings } from './warnings.ts';
 
 /** Where the service is, and how sure to be of its revocations. */
 export interface GuardOptions {
@@ -30,9 +31,10 @@ export interface GuardOptions {
   readonly audience: string;
   /**
    * For the feed of revocations: an API key, or an access token, with the permission `revocations:read`; or a function that
-   * answers the one in force. Without it, and without `mutualTls`, only `strict` and `best-effort` routes are answered.
+   * answers the one in force. Without it, and without `mutualTls`, only `strict` and `best-effort` routes are answered. Named and yet
+   * `undefined`, as by a variable that is not set, it is refused.
    */
-  readonly apiKey?: string | (() => string);
+  readonly apiKey?: string | (() => string) | undefined;
   /** In the place of a key: a certificate that the service takes (`createMutualTls` of `@auth-service/guard/mutual-tls`). */
   readonly mutualTls?: MutualTls;
   /** Where the service is reached from here, when not at its issuer: `http://auth.internal:4000`. */
@@ -45,6 +47,7 @@ export interface GuardOptions {
   readonly realm?: string;
   /** For `exp` and `nbf`; 5 where nothing is said, 60 at most. */
   readonly leewaySeconds?: number;
+  /** Where nobody listens, what fails is told by `console.warn`, once a minute at most. */
   readonly onEvent?: (event: GuardEvent) => void;
   /** In the place of the service's feed: another way to the ledger. */
   readonly revocations?: RevocationSource;
@@ -94,10 +97,13 @@ const keyFloorMs = 10_000;
  */
 export function createGuard(options: GuardOptions): Guard {
   const { issuer, audience, maxStalenessSeconds = 10 } = options;
-  const onEvent = neverThrowing(options.onEvent);
   const baseUrl = checkedBaseUrl(options);
   const boundMs = maxStalenessSeconds * 1_000;
   const monotonicNow = () => performance.now();
+  const warn = createWarnings({ baseUrl, monotonicNow, warn: (text) => console.warn(text) });
+  const onEvent = neverThrowing(
+    options.onEvent ?? ((event) => event.kind === 'failed' && warn(event.part, event.error)),
+  );
   const wallNow = () => Date.now();
   const now = () => Date.now() / 1_000;
   const random = () => randomInt(2 ** 32) / 2 ** 32;
@@ -215,6 +221,9 @@ function checkedBaseUrl(options: GuardOptions): string {
   if (username !== '' || search !== '' || hash !== '')
     throw new TypeError('an address without user, query and fragment');
   if (apiKey === '') throw new TypeError('apiKey is empty');
+  if (apiKey === undefined && 'apiKey' in options) {
+    throw new TypeError('apiKey is undefined: is the variable set that it comes from? Without a key, leave it out');
+  }
   if (issuer.endsWith('/')) throw new TypeError('an issuer has no slash at its end');
   return text.replace(/\/+$/, '');
 }
