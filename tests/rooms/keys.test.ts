@@ -2,7 +2,8 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { decodeProtectedHeader } from 'jose';
 import { createKeySet } from '../../packages/guard/src/index.ts';
-import { createRootSecret, createSigningKeys } from '../../packages/server/src/keys/index.ts';
+import type { Core } from '../../packages/server/src/core.ts';
+import { createRootSecret, createSigningKeys, type KeyDescription } from '../../packages/server/src/keys/index.ts';
 import type { Database } from '../../packages/server/src/platform/database/index.ts';
 import { Overloaded } from '../../packages/server/src/platform/http/index.ts';
 import { systemRandom } from '../../packages/server/src/platform/random/index.ts';
@@ -11,6 +12,12 @@ import { forEachStore } from '../support/stores.ts';
 import { login, openRooms, origin, register } from './rooms.ts';
 
 const rootSecret = 'a-root-secret-of-the-tests-7f3a9c5e1d42';
+
+async function rotate(core: Core, immediately: boolean): Promise<KeyDescription> {
+  const outcome = await core.keys.rotate({ immediately });
+  assert.ok(outcome.kind === 'rotated', outcome.kind);
+  return outcome.key;
+}
 
 forEachStore('signing keys', (makeDatabase) => {
   test('ten nodes that start at once on an empty store make one key', async () => {
@@ -26,7 +33,7 @@ forEachStore('signing keys', (makeDatabase) => {
     const rooms = await openRooms(await makeDatabase(), { name: 'a' });
     const { core } = rooms;
     const [before] = await core.keys.list();
-    const made = await core.keys.rotate({ immediately: false });
+    const made = await rotate(core, false);
     assert.equal(made.state, 'pending');
     const published = JSON.parse(core.keys.jwks().body) as { keys: { kid: string; d?: string }[] };
     assert.deepEqual(new Set(published.keys.map((key) => key.kid)), new Set([before?.kid, made.kid]));
@@ -39,13 +46,35 @@ forEachStore('signing keys', (makeDatabase) => {
     const rooms = await openRooms(await makeDatabase(), { name: 'a' });
     const { core } = rooms;
     const user = await register(core);
-    const made = await core.keys.rotate({ immediately: true });
+    const made = await rotate(core, true);
     const fresh = await login(core, user.email);
     assert.equal(decodeProtectedHeader(fresh.access_token).kid, made.kid);
     assert.ok(core.validate(user.access_token, {}) !== 'stale');
     assert.equal((core.validate(user.access_token, {}) as { valid: boolean }).valid, true);
     assert.equal((core.validate(fresh.access_token, {}) as { valid: boolean }).valid, true);
     await rooms.stop();
+  });
+
+  test('KEY-02 so many keys are published and no more by hand, also when asked at once, until one retires', async () => {
+    const db = await makeDatabase();
+    const { core, stop } = await openRooms(db, { name: 'a' });
+    const asked = await Promise.all(Array.from({ length: 20 }, (_, at) => core.keys.rotate({ immediately: at === 0 })));
+    const made = asked.flatMap((one) => (one.kind === 'rotated' ? [one.key] : []));
+    const full = asked.flatMap((one) => (one.kind === 'full' ? [one] : []));
+    assert.deepEqual([made.length, full.length], [15, 5], 'and the first one');
+    const published = (): number => (JSON.parse(core.keys.jwks().body) as { keys: unknown[] }).keys.length;
+    assert.equal(published(), 16);
+    const listed = await core.keys.list();
+    const firstEnd = listed.flatMap(({ retires_at: at }) => (at === null ? [] : [at])).toSorted()[0];
+    assert.deepEqual(full[0], { kind: 'full', published: 16, freeAt: firstEnd });
+    assert.ok(Date.parse(firstEnd ?? '') > Date.now());
+    await db.execute(`update signing_keys set retires_at = clock_timestamp() where kid = '${listed.at(-1)?.kid}'`);
+    assert.equal((await core.keys.rotate({ immediately: false })).kind, 'rotated');
+    assert.equal((await core.keys.rotate({ immediately: false })).kind, 'full');
+    const { kid } = core.keys.active();
+    assert.ok(await core.keys.revoke(kid, async () => undefined), 'an emergency is not held up by it');
+    assert.notEqual(core.keys.active().kid, kid);
+    await stop();
   });
 
   test('KEY-04 a revoked key ends every token that it signed, refresh tokens go on under a new key', async () => {
@@ -134,7 +163,7 @@ forEachStore('signing keys', (makeDatabase) => {
     const db = await makeDatabase();
     const a = await openRooms(db, { name: 'a', rootSecret });
     const b = await openRooms(db, { name: 'b', rootSecret });
-    const made = await a.core.keys.rotate({ immediately: false });
+    const made = await rotate(a.core, false);
     while (!b.core.keys.jwks().body.includes(made.kid)) await new Promise((resolve) => setTimeout(resolve, 20));
     await a.stop();
     await b.stop();

@@ -29,15 +29,16 @@ export const keysRoutes = (keys: KeyAdministration) => [
     method: 'POST',
     path: '/api/admin/keys/rotate',
     summary: 'Publish a new signing key; it signs once verifiers have had time to fetch it',
+    description: 'At most 16 are published at a time: 409 says when the first of them retires.',
     access: { kind: 'bearer', permission: 'keys:rotate' },
     body: RotateKeysBodySchema,
     unknownFields: 'refuse',
     bodyExample: { immediately: false },
     answers: { 201: { description: 'The new key.', schema: SigningKeyAnswerSchema } },
-    errors: [],
+    errors: ['conflict'],
     async handle(request) {
-      const key = await keys.rotate({ immediately: request.body?.immediately === true }, actorOf(request));
-      return { status: 201, body: { key } };
+      const outcome = await keys.rotate({ immediately: request.body?.immediately === true }, actorOf(request));
+      return outcome.kind === 'refused' ? refusalOf(outcome) : { status: 201, body: { key: outcome.value } };
     },
   }),
   defineRoute({

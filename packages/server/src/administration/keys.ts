@@ -9,7 +9,7 @@ import type { Outcome } from './users.ts';
 export interface KeyAdministration {
   list(): Promise<readonly KeyDescription[]>;
   /** Publishes a successor; it signs after the publishing time, or with `immediately` as soon as other nodes know it. */
-  rotate(options: { readonly immediately: boolean }, by: Actor): Promise<KeyDescription>;
+  rotate(options: { readonly immediately: boolean }, by: Actor): Promise<Outcome<KeyDescription>>;
   /** Ends a compromised key: every token that it signed is refused at once. */
   revoke(kid: string, by: Actor): Promise<Outcome<Receipt>>;
 }
@@ -23,10 +23,15 @@ export function createKeyAdministration(deps: {
   return {
     list: () => keys.list(),
 
-    rotate: (options, by) =>
-      keys.rotate(options, (tx) =>
+    async rotate(options, by) {
+      const outcome = await keys.rotate(options, (tx) =>
         audit.append(tx, by.origin, { type: 'key.rotated', actor: by.actor, target: null, outcome: 'success' }),
-      ),
+      );
+      if (outcome.kind === 'rotated') return { kind: 'done', value: outcome.key };
+      const { published, freeAt } = outcome;
+      const next = freeAt === null ? '' : `, and the next may be from ${freeAt} on`;
+      return { kind: 'refused', code: 'conflict', detail: `${published} signing keys are published${next}.` };
+    },
 
     async revoke(kid, by) {
       let pending: Pending | null = null;

@@ -94,7 +94,9 @@ export const keysCommands: readonly Command[] = [
     flags: { now: { type: 'boolean', describe: 'Sign with it at once (verifiers that cache the key set may lag)' } },
     examples: ['auth-service keys rotate', 'auth-service keys rotate --now'],
     async run({ flags, out, rooms, json }) {
-      const made = await rooms.keyAdministration.rotate({ immediately: flags['now'] === true }, commandLine);
+      const outcome = await rooms.keyAdministration.rotate({ immediately: flags['now'] === true }, commandLine);
+      if (outcome.kind === 'refused') return refuse(out, outcome.detail);
+      const made = outcome.value;
       out.line(
         json ? JSON.stringify({ key: made }) : `key ${made.kid} is ${made.state}, signs from ${made.activates_at}`,
       );

@@ -34,6 +34,9 @@ const urgentLeadMs = 3_000;
 /** Leeway of verification and room for skewed clocks, seconds. */
 const verifyMarginSeconds = 120;
 
+/** By hand. A guard takes no set of more than a thousand, and every verifier fetches them all. */
+const publishedMax = 16;
+
 export type KeyState = 'pending' | 'active' | 'retiring' | 'revoked' | 'gone';
 
 export interface KeyDescription {
@@ -44,6 +47,11 @@ export interface KeyDescription {
   readonly activates_at: string;
   readonly retires_at: string | null;
 }
+
+/** `full`: so many are published that verifiers should not be given another one; `freeAt`: the first of them retires then. */
+export type RotateOutcome =
+  | { readonly kind: 'rotated'; readonly key: KeyDescription }
+  | { readonly kind: 'full'; readonly published: number; readonly freeAt: string | null };
 
 export interface ActiveKey {
   readonly kid: string;
@@ -63,7 +71,7 @@ export interface SigningKeys {
   active(): ActiveKey;
   jwks(): Jwks;
   /** Publishes a successor; it signs after the publishing time, or with `immediately` as soon as other nodes know it. */
-  rotate(options: { immediately: boolean }, within?: (tx: Queryable) => Promise<void>): Promise<KeyDescription>;
+  rotate(options: { immediately: boolean }, within?: (tx: Queryable) => Promise<void>): Promise<RotateOutcome>;
   /** Ends a key for good; `within` writes the ledger entry in the same transaction. A successor signs at once. */
   revoke(kid: string, within: (tx: Queryable) => Promise<void>): Promise<boolean>;
   /** Reads them anew: each node does so now and then, for its own picture of them. */
@@ -117,7 +125,7 @@ export function createSigningKeys(deps: {
     const rows = await listSigningKeys(db);
     const keys: HeldKey[] = [];
     for (const row of rows) {
-      if (row.revoked_at !== null || (row.retires_in_ms !== null && row.retires_in_ms <= 0)) continue;
+      if (!isPublished(row)) continue;
       const known = held.find((key) => key.kid === row.kid);
       const material = known ?? (await openRow(row));
       keys.push({
@@ -212,15 +220,21 @@ export function createSigningKeys(deps: {
     },
 
     async rotate(options, within) {
-      const kid = await db.transaction(async (tx) => {
+      const made = await db.transaction(async (tx) => {
         await lockSigningKeys(tx);
+        const published = (await listSigningKeys(tx)).filter(isPublished);
+        if (published.length >= publishedMax) {
+          const ends = published.flatMap(({ retires_at: at }) => (at === null ? [] : [at.toISOString()]));
+          return { kind: 'full', published: published.length, freeAt: ends.toSorted()[0] ?? null } as const;
+        }
         const others = await countLiveNodes(tx);
-        const made = await insertSuccessor(tx, leadFor(options.immediately, others));
+        const kid = await insertSuccessor(tx, leadFor(options.immediately, others));
         await within?.(tx);
-        return made;
+        return { kind: 'made', kid } as const;
       });
+      if (made.kind === 'full') return made;
       await read();
-      return describe(kid);
+      return { kind: 'rotated', key: await describe(made.kid) };
     },
 
     async revoke(kid, within) {
@@ -283,6 +297,9 @@ export function createSigningKeys(deps: {
 }
 
 const sealContext = (kid: string, algorithm: string): string => `signing-key/${kid}/${algorithm}`;
+
+const isPublished = (row: SigningKeyRow): boolean =>
+  row.revoked_at === null && (row.retires_in_ms === null || row.retires_in_ms > 0);
 
 function stateOf(row: SigningKeyRow, active: SigningKeyRow | undefined): KeyState {
   if (row.revoked_at !== null) return 'revoked';

@@ -145,6 +145,36 @@ forEachStore('delivery', (makeDatabase) => {
     assert.equal(state?.last_error, 'took too long');
   });
 
+  test('what cannot even be made is tried as often as what cannot be sent, and given up in the end', async () => {
+    const { db, smtp, results, node, mail } = await open();
+    await mail.enqueue(db, changed());
+    await mail.enqueue(db, changed('grace@example.org'));
+    const sound = createTemplates({ publicUrl: 'https://auth.test' });
+    const delivery = node({
+      templates: {
+        ...sound,
+        render: (kind, payload, at) => {
+          if (payload.to.startsWith('ada')) throw new TypeError('a value of ada@example.org is missing');
+          return sound.render(kind, payload, at);
+        },
+      },
+    });
+    for (let attempt = 1; attempt <= attemptsMax; attempt += 1) {
+      await db.run(makeDue, []);
+      await delivery.work();
+      await settled(results, attempt + 1);
+    }
+    assert.deepEqual([...new Set(results)].toSorted(), ['dead', 'postponed', 'sent']);
+    assert.equal(results.filter((one) => one === 'dead').length, 1);
+    const [state] = await db.run(findStates, []);
+    assert.deepEqual(
+      [state?.attempts, state?.dead, state?.last_error],
+      [attemptsMax, true, 'not to be made: TypeError'],
+      'and names nobody',
+    );
+    assert.equal(smtp.received.length, 1);
+  });
+
   test('what is refused for good is a dead letter at once, and can be tried again by hand', async () => {
     const { db, smtp, results, node, mail } = await open();
     smtp.answer({ code: 550, at: 'rcpt' });

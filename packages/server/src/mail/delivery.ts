@@ -97,7 +97,16 @@ export function createDelivery(deps: DeliveryDeps): Delivery {
     await settle(row, await attempt(row));
   }
 
+  /** Whatever goes wrong before it is sent is a try as well; another node, of another version, may do better. */
   async function attempt(row: OutboxRow): Promise<SendOutcome> {
+    try {
+      return await attemptOnce(row);
+    } catch (error) {
+      return { kind: 'later', error: `not to be made: ${codeOf(error)}` };
+    }
+  }
+
+  async function attemptOnce(row: OutboxRow): Promise<SendOutcome> {
     if (row.expired) return { kind: 'never', error: 'of no use any more' };
     const opened = root.open('mail', sealContext(row.id, row.kind), row.payload);
     if (opened === undefined) return { kind: 'later', error: 'sealed under another root secret' };
