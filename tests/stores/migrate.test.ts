@@ -4,7 +4,6 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
-import { setTimeout as sleep } from 'node:timers/promises';
 import {
   type Database,
   type Migration,
@@ -17,6 +16,7 @@ import {
 } from '../../packages/server/src/platform/database/index.ts';
 import { startPostgres, type TestPostgres } from '../support/postgres.ts';
 import { startProgram } from '../support/processes.ts';
+import { until } from '../support/service.ts';
 import { forEachStore } from '../support/stores.ts';
 
 const migrator = new URL('./programs/migrator.ts', import.meta.url);
@@ -28,6 +28,9 @@ const slowMigrations: readonly Migration[] = Array.from({ length: 6 }, (_, n) =>
         insert into step_${n + 1} select generate_series(1, 20000);
         ${n > 0 ? `alter table step_${n} add column b int; update step_${n} set b = a;` : ''}`,
 }));
+const ofMigrator = `select pid from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()
+  and state <> 'idle' and query not like 'do %' and (query like '%step_%' or query like '%advisory%')`;
+const looking = `select pid from pg_stat_activity where datname = current_database() and query like 'do %'`;
 const names = slowMigrations.map(({ name }) => name);
 
 let server: TestPostgres;
@@ -63,24 +66,32 @@ test('F-02 programs that start together migrate once', async () => {
 test('F-24 a migrator whose connection is ended half-way, again and again: the next one finishes', async () => {
   const url = await emptyDatabase();
   const db = await open(url);
-  let ended = 0;
-  for (let n = 0; n < 20; n += 1) {
-    let isDone = false;
-    const running = migrate(db, { migrations: slowMigrations })
-      .catch(() => undefined)
-      .finally(() => {
-        isDone = true;
-      });
-    const ofMigrator = `from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()
-      and state <> 'idle' and (query like '%step_%' or query like '%advisory%')`;
-    while (!isDone && (await server.query(`select pid ${ofMigrator}`, url)).length === 0);
-    await sleep(Math.random() * 30);
-    const found = await server.query(`select pg_terminate_backend(pid) ${ofMigrator}`, url);
-    ended += found.length;
-    await running;
+  // The server looks itself, every millisecond: a client that has to be scheduled first would look too late.
+  const endTheMigrator = (afterMs: number) => `do $$ begin
+    for round in 1..20000 loop
+      perform pg_stat_clear_snapshot();
+      if exists (${ofMigrator}) then
+        perform pg_sleep(${afterMs / 1_000}), pg_stat_clear_snapshot();
+        perform pg_terminate_backend(pid) from (${ofMigrator}) as its;
+        -- Between two statements there is nobody to be found: then the next one.
+        exit when found;
+      end if;
+      perform pg_sleep(0.001);
+    end loop;
+  end $$`;
+  let failed = 0;
+  for (let n = 0; n < 12; n += 1) {
+    const ending = server.query(endTheMigrator(Math.random() * 30), url).catch(() => undefined);
+    await until('somebody looks', async () => (await server.query(looking, url)).length > 0);
+    await migrate(db, { migrations: slowMigrations }).catch(() => {
+      failed += 1;
+    });
+    // Where nothing is left to migrate nobody is found: the look is ended.
+    await server.query(`select pg_terminate_backend(pid) from (${looking}) as its`, url);
+    await ending;
   }
   await migrate(db, { migrations: slowMigrations });
-  assert.ok(ended > 0, 'some were interrupted');
+  assert.ok(failed > 0, 'some were interrupted');
   const status = await migrationStatus(db, { migrations: slowMigrations });
   assert.ok(status.every(({ appliedAt }) => appliedAt !== undefined));
   await db.close();
