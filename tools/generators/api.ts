@@ -18,6 +18,13 @@ export function generate(): Promise<readonly { path: string; content: string }[]
     exports.filter(({ doc }) => doc === '').map(({ name }) => `${specifier}: ${name}`),
   );
   if (bare.length > 0) throw new Error(`exported without a doc comment of its own:\n  ${bare.join('\n  ')}`);
+  const shown = new Set(pages.flatMap(({ exports }) => exports.map(({ name }) => name)));
+  const hidden = pages.flatMap(({ specifier, exports }) =>
+    exports.flatMap(({ name, needs }) =>
+      needs.filter((type) => !shown.has(type)).map((type) => `${specifier}: ${type}, of ${name}`),
+    ),
+  );
+  if (hidden.length > 0) throw new Error(`types that are told of and exported nowhere:\n  ${hidden.join('\n  ')}`);
   return Promise.resolve([
     { path: `${folder}/README.md`, content: indexOf(pages) },
     ...pages.map((page) => ({ path: `${folder}/${page.file}`, content: pageOf(page, pages) })),

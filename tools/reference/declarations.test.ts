@@ -36,6 +36,20 @@ export class Ruler { #length = 1; measure() { return this.#length; } }
   ]);
 });
 
+test('a type that a declaration tells of is shown with it, or needed as an export', () => {
+  const inner = 'export interface Length { readonly metres: number }\n';
+  const text = `import type { Length } from './inner.ts';
+type Wish = { readonly least: number };
+/** Cuts. */
+export const cut = (length: Length, { least }: Wish): Promise<Length> => Promise.resolve({ metres: length.metres - least });
+`;
+  writeFileSync(join(folder, 'inner.ts'), inner);
+  writeFileSync(join(folder, 'cut.ts'), text);
+  const [module] = readModules([{ specifier: 'cutter', source: relative(root, join(folder, 'cut.ts')) }]);
+  assert.deepEqual(module?.exports[0]?.needs, ['Length']);
+  assert.match(module?.exports[0]?.code ?? '', /\n\ntype Wish = \{/);
+});
+
 test('the entry points are those that the manifest exports', () => {
   const names = entryPointsOf('packages/client').map(({ specifier, source }) => [specifier, source]);
   assert.deepEqual(names, [

@@ -19,10 +19,12 @@ export interface Exported {
   readonly kind: 'function' | 'class' | 'type' | 'value';
   /** Paragraphs of Markdown; empty where there is no doc comment. */
   readonly doc: string;
-  /** TypeScript, as declared. */
+  /** TypeScript, as declared, with the types of its file that have no export of their own. */
   readonly code: string;
   /** Names that the declaration uses, its own aside. */
   readonly uses: ReadonlySet<string>;
+  /** Those of them that are types of these packages: who reads the declaration looks for them. */
+  readonly needs: readonly string[];
 }
 
 export interface Module extends EntryPoint {
@@ -66,6 +68,33 @@ export function readModules(entryPoints: readonly EntryPoint[]): readonly Module
     return made;
   }
 
+  const scopes = new Map<ts.SourceFile, ReadonlyMap<string, ts.Declaration | undefined>>();
+
+  /** Where a type of this name is declared, as seen from the file of `from`. */
+  function declarationOf(name: string, from: ts.Node): ts.Declaration | undefined {
+    const file = from.getSourceFile();
+    let scope = scopes.get(file);
+    if (scope === undefined) {
+      const symbols = checker.getSymbolsInScope(file, ts.SymbolFlags.Type | ts.SymbolFlags.Alias);
+      scope = new Map(
+        symbols.map((symbol) => {
+          const target = symbol.flags & ts.SymbolFlags.Alias ? checker.getAliasedSymbol(symbol) : symbol;
+          return [symbol.name, target.declarations?.[0]];
+        }),
+      );
+      scopes.set(file, scope);
+    }
+    return scope.get(name);
+  }
+  const isOwnType = (name: string, from: ts.Node): boolean => {
+    const fileName = declarationOf(name, from)?.getSourceFile().fileName ?? '.d.ts';
+    return !fileName.endsWith('.d.ts') && !fileName.includes('/node_modules/');
+  };
+  const isExported = (name: string, from: ts.Node): boolean => {
+    const declaration = declarationOf(name, from);
+    return declaration !== undefined && (ts.getCombinedModifierFlags(declaration) & ts.ModifierFlags.Export) !== 0;
+  };
+
   return entryPoints.map((entry) => {
     const file = program.getSourceFile(root + entry.source);
     const symbol = file && checker.getSymbolAtLocation(file);
@@ -73,10 +102,19 @@ export function readModules(entryPoints: readonly EntryPoint[]): readonly Module
     const exported = checker.getExportsOfModule(symbol).map((found) => {
       const target = found.flags & ts.SymbolFlags.Alias ? checker.getAliasedSymbol(found) : found;
       const [declaration] = target.declarations ?? [];
-      const siblings = declaration && statementsOf(declaration.getSourceFile());
-      const statements = siblings?.get(target.name);
-      if (statements === undefined) throw new Error(`${entry.specifier}: no declaration of ${found.name}`);
-      return { ...describe(found.name, statements, siblings ?? new Map()), doc: docOf(declaration) };
+      const siblings: Statements = declaration ? statementsOf(declaration.getSourceFile()) : new Map();
+      const statements = siblings.get(target.name);
+      if (declaration === undefined || statements === undefined)
+        throw new Error(`${entry.specifier}: no declaration of ${found.name}`);
+      const described = describe(found.name, statements, siblings);
+      const own = [...described.uses].filter((name) => isOwnType(name, declaration));
+      const local = own.flatMap((name) => (isExported(name, declaration) ? [] : (siblings.get(name) ?? [])));
+      return {
+        ...described,
+        code: [described.code, ...local.map(codeOf)].join('\n\n'),
+        doc: docOf(declaration),
+        needs: own.filter((name) => isExported(name, declaration)),
+      };
     });
     return { ...entry, head: headOf(file.text), exports: exported.toSorted((a, b) => (a.name < b.name ? -1 : 1)) };
   });
@@ -100,7 +138,11 @@ function namesOf(statement: ts.Statement): readonly string[] {
   return name === undefined ? [] : [name.getText()];
 }
 
-function describe(name: string, statements: readonly ts.Statement[], siblings: Statements): Omit<Exported, 'doc'> {
+function describe(
+  name: string,
+  statements: readonly ts.Statement[],
+  siblings: Statements,
+): Omit<Exported, 'doc' | 'needs'> {
   const [first] = statements;
   if (first === undefined) throw new Error(`${name} is declared nowhere`);
   const uses = new Set<string>();

@@ -20,3 +20,4 @@ export {
   type WebStorage,
   webStorage,
 } from './storage.ts';
+export type { Call } from './transport.ts';

@@ -7,6 +7,7 @@
  */
 import { AuthError, errorOf, isTemporary } from './errors.ts';
 
+/** One call of the API of the service, for `RawClient`. */
 export interface Call {
   readonly method: 'GET' | 'POST' | 'PATCH' | 'PUT' | 'DELETE';
   /** Below `/api/auth`. */

@@ -15,6 +15,7 @@ export {
 } from './api-keys.ts';
 export { signCompact } from './compact.ts';
 export { createGuard, type Guard, type GuardEvent, type GuardFigures, type GuardOptions } from './create-guard.ts';
+export type { Answer, DoorCode } from './doors/answer.ts';
 export {
   type Auth,
   createDecide,
@@ -23,12 +24,14 @@ export {
   type Incoming,
   type Judge,
   type Judgement,
+  type TokenRefusal,
 } from './doors/decide.ts';
 export type { Decider, Door } from './doors/door.ts';
 export { createLocalJudge } from './doors/judge.ts';
 export { bounded, type FreshnessPolicy, type Requirement, type RequireOptions } from './doors/requirement.ts';
 export { createFreshness, type Freshness, type Moment } from './freshness.ts';
 export { createKeySet, type KeySet, type VerificationKey } from './keys.ts';
+export type { FollowerFigures } from './remote/follower.ts';
 export { type FeedPage, FeedRefused, type RevocationSource } from './remote/revocation-source.ts';
 export { createReplica, type Replica } from './replica.ts';
 export {

@@ -15,6 +15,8 @@ import type { ReadableStream as NodeStream } from 'node:stream/web';
 import { createSecureContext, type SecureContextOptions } from 'node:tls';
 import type { ServiceFetch } from './remote/http.ts';
 
+export type { ServiceFetch } from './remote/http.ts';
+
 /** Where the certificate is, and who the service must prove to be. */
 export interface MutualTlsOptions {
   /** Certificate of this service, PEM, with those between it and the authority. */

@@ -5,6 +5,7 @@
 import { type ErrorCode, errorTable, problemType } from '@auth-service/protocol';
 import type { Requirement } from './requirement.ts';
 
+/** The answer of a refusal, whole, for a framework without a door of its own. */
 export interface Answer {
   readonly status: number;
   readonly headers: Readonly<Record<string, string>>;

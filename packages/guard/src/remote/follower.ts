@@ -23,6 +23,7 @@ export interface Follower {
   figures(): FollowerFigures;
 }
 
+/** What following the ledger took, counted since the start. */
 export interface FollowerFigures {
   readonly readings: number;
   readonly failures: number;
