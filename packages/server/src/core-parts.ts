@@ -56,11 +56,11 @@ export function timed(inner: Verifier, clock: Clock, onTimed: (seconds: number) 
   let untimed = 0;
   return {
     ...inner,
-    verify(token) {
+    verify(text, start) {
       untimed = (untimed + 1) % timedEvery;
-      if (untimed !== 0) return inner.verify(token);
+      if (untimed !== 0) return inner.verify(text, start);
       const began = clock.monotonicMs();
-      const verified = inner.verify(token);
+      const verified = inner.verify(text, start);
       onTimed((clock.monotonicMs() - began) / 1_000);
       return verified;
     },

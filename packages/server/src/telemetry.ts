@@ -81,13 +81,15 @@ export function createTelemetry(options: {
     redisIs: (state) => metrics.set('auth_redis_up', {}, state === 'up' ? 1 : 0),
     responded(route, method, status, seconds, requestId, traceparent) {
       requests += 1;
-      const labels = { route, method, status: String(status) } as Parameters<typeof metrics.observe>[1] & {
-        route: string;
-        method: 'GET';
-        status: string;
-      };
       if (status === 200 && route === hot.route && method === hot.method) hotSeconds(seconds);
-      else metrics.observe('auth_http_request_duration_seconds', labels, seconds);
+      else {
+        const labels = { route, method, status: String(status) } as Parameters<typeof metrics.observe>[1] & {
+          route: string;
+          method: 'GET';
+          status: string;
+        };
+        metrics.observe('auth_http_request_duration_seconds', labels, seconds);
+      }
       if (route === '/api/auth/login') loginSeconds(seconds);
       if (!tracing.enabled) return;
       const endMs = clock.wallMs();

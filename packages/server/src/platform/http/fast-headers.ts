@@ -11,8 +11,10 @@ export interface FastHeaders {
   readonly isForwarded: boolean;
 }
 
+type Kind = 'once' | 'type' | 'length' | 'id' | 'trace' | 'proxy' | 'full';
+
 /** What a header is to a fast path; names that are not here are nobody's business. */
-const kinds: ReadonlyMap<string, 'once' | 'type' | 'length' | 'id' | 'trace' | 'proxy' | 'full'> = new Map([
+const named: readonly (readonly [string, Kind])[] = [
   ['host', 'once'],
   ['authorization', 'once'],
   ['content-type', 'type'],
@@ -26,8 +28,14 @@ const kinds: ReadonlyMap<string, 'once' | 'type' | 'length' | 'id' | 'trace' | '
   ['expect', 'full'],
   ['origin', 'full'],
   ['upgrade', 'full'],
+];
+/** `Content-Type` beside `content-type`: as they come nearly always, found without another text being made. */
+const capitalised = (name: string): string => name.replace(/\b[a-z]/g, (letter) => letter.toUpperCase());
+const kinds: ReadonlyMap<string, Kind> = new Map([
+  ...named,
+  ...named.map(([name, kind]) => [capitalised(name), kind] as const),
 ]);
-const relevantLengths = new Set([...kinds.keys()].map((name) => name.length));
+const relevantLengths = new Set(named.map(([name]) => name.length));
 const plainLength = /^[1-9]\d{0,8}$/;
 
 /** `undefined` for everything that is not a plain JSON request: each header once, and none that asks for more. */
