@@ -4,12 +4,15 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { startPostgres, type TestPostgres } from '../../../tests/support/postgres.ts';
 import { root } from '../../tidy/files.ts';
-import type { Job, JobResult } from './jobs.ts';
+import type { Alternated, AlternatingJob, Batch, Job, JobResult } from './jobs.ts';
 import { type Peer, type Pinned, startPeer } from './processes.ts';
 
 /** The server has the first core, the generator the second. */
 export const serverCore = 0;
 export const generatorCore = 1;
+
+/** Of one batch of a comparison: about a hundredth of a second of a server that does little. */
+const batchRequests = 500;
 
 export const program = (name: string): string => join(root, 'tools/bench', name);
 
@@ -22,6 +25,8 @@ export interface Bench {
   peer(name: string, options: Pinned): Peer;
   /** Runs a job on the generator's core; throws when an answer has a status that is not expected. */
   load(job: Job, expected?: readonly number[]): Promise<JobResult>;
+  /** The same requests to two servers in turn, on the generator's core; throws at an answer that is not 200. */
+  alternate(job: Omit<AlternatingJob, 'batch' | 'pairs' | 'secondsMax'>): Promise<Alternated>;
   /** A second generator beside the first, on any core. */
   loadBeside(job: Job): Promise<JobResult>;
   say(line: string): void;
@@ -41,16 +46,17 @@ export function createBench(options: { readonly quick: boolean; readonly rounds:
   let generator: Peer | undefined;
   let second: Peer | undefined;
 
-  async function run(on: Peer, job: Job): Promise<JobResult> {
-    const answer = await on.ask<{ result?: JobResult; failure?: string }>(job);
+  async function run<Result>(on: Peer, job: object): Promise<Result> {
+    const answer = await on.ask<{ result?: Result; failure?: string }>(job);
     if (answer.result === undefined) throw new Error(`the generator failed: ${answer.failure}`);
     return answer.result;
   }
 
+  const rounds = options.rounds ?? (options.quick ? 4 : 9);
   return {
     quick: options.quick,
     folder,
-    rounds: options.rounds ?? (options.quick ? 4 : 9),
+    rounds,
     postgres: () => {
       postgres ??= startPostgres({ settings: { shared_buffers: '128MB', max_connections: '300' } });
       return postgres;
@@ -58,10 +64,20 @@ export function createBench(options: { readonly quick: boolean; readonly rounds:
     peer,
     async load(job, expected = [200]) {
       generator ??= peer('generator.ts', { core: generatorCore });
-      const result = await run(generator, job);
+      const result = await run<JobResult>(generator, job);
       const others = Object.entries(result.statuses).filter(([status]) => !expected.includes(Number(status)));
       if (others.length > 0) throw new Error(`answers that were not expected: ${JSON.stringify(result.statuses)}`);
       return result;
+    },
+    async alternate(job) {
+      const alternating = peer('alternating.ts', { core: generatorCore });
+      // For each round that was asked for some pairs: a round takes a second or two on a quiet machine.
+      const pairs = rounds * 50;
+      try {
+        return await run<Alternated>(alternating, { ...job, batch: batchRequests, pairs, secondsMax: 240 });
+      } finally {
+        await alternating.stop();
+      }
     },
     loadBeside(job) {
       second ??= peer('generator.ts', { core: undefined });
@@ -97,6 +113,34 @@ export async function interleave<T extends Readonly<Record<string, () => Promise
     for (const name of names) seen[name]?.push((await sides[name]?.()) ?? Number.NaN);
   }
   return seen as { [Name in keyof T]: number[] };
+}
+
+export interface Compared {
+  /** Answers a second of the server's processor time. */
+  readonly ours: number;
+  readonly bare: number;
+  /** Medians of the ratios, pair by pair: by processor time, and by the clock. */
+  readonly ratio: number;
+  readonly byClock: number;
+  /** Between which half of the pairs were. */
+  readonly quartiles: readonly [number, number];
+  /** How much of the clock's time the server of ours was running. */
+  readonly busy: number;
+}
+
+export function compare({ ours, bare }: Alternated): Compared {
+  const ratios = (of: (batch: Batch) => number): readonly number[] =>
+    ours.map((one, pair) => of(bare[pair] ?? one) / of(one));
+  const byCpu = ratios((batch) => batch.cpuSeconds).toSorted((a, b) => a - b);
+  const at = (share: number): number => byCpu[Math.floor((byCpu.length - 1) * share)] ?? Number.NaN;
+  return {
+    ours: batchRequests / median(ours.map((one) => one.cpuSeconds)),
+    bare: batchRequests / median(bare.map((one) => one.cpuSeconds)),
+    ratio: median(byCpu),
+    byClock: median(ratios((batch) => batch.seconds)),
+    quartiles: [at(0.25), at(0.75)],
+    busy: median(ours.map((one) => one.cpuSeconds / one.seconds)),
+  };
 }
 
 /** Median of the ratios, round by round. */

@@ -56,3 +56,33 @@ export interface JobResult {
   /** The refresh tokens that are current after the job. */
   readonly tokens: readonly string[];
 }
+
+export interface Server {
+  readonly port: number;
+  readonly pid: number;
+}
+
+/** Two servers that are asked the same in turn. */
+export interface AlternatingJob {
+  readonly ours: Server;
+  readonly bare: Server;
+  readonly requests: readonly string[];
+  readonly connections: number;
+  /** Requests of one batch. */
+  readonly batch: number;
+  readonly pairs: number;
+  /** No further pair is begun after so long. */
+  readonly secondsMax: number;
+}
+
+/** What one batch has taken. */
+export interface Batch {
+  readonly seconds: number;
+  readonly cpuSeconds: number;
+}
+
+/** The batches of each pair, in the same place of both lists. */
+export interface Alternated {
+  readonly ours: readonly Batch[];
+  readonly bare: readonly Batch[];
+}

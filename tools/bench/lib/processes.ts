@@ -24,6 +24,21 @@ export function cpuSecondsOf(pid: number): number {
   return fields === undefined ? 0 : (Number(fields[11]) + Number(fields[12])) / ticksPerSecond;
 }
 
+/**
+ * The same of the threads that live now, to the nanosecond. Of a thread that runs, what it has used since its last tick is
+ * missing.
+ */
+export function exactCpuSecondsOf(pid: number): number {
+  try {
+    const nanoseconds = readdirSync(`/proc/${pid}/task`).map((thread) =>
+      Number(readFileSync(`/proc/${pid}/task/${thread}/schedstat`, 'latin1').split(' ', 1)[0]),
+    );
+    return nanoseconds.reduce((sum, one) => sum + one, 0) / 1e9;
+  } catch {
+    return cpuSecondsOf(pid); // A kernel that does not write it up, or a thread that has just ended.
+  }
+}
+
 /** A process and everything below it. */
 export function treeOf(root: number): readonly number[] {
   const children = new Map<number, number[]>();

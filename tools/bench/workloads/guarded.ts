@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { Agent, request as httpRequest } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createForge } from '../../../tests/support/forge.ts';
-import { type Bench, interleave, median, program, ratioOf, serverCore } from '../lib/bench.ts';
+import { type Bench, compare, program, serverCore } from '../lib/bench.ts';
 import { type Person, readSession, register } from '../lib/people.ts';
 import { outputOf, type Peer } from '../lib/processes.ts';
 import { atLeast, atMost, format, perSecond, type Row } from '../lib/report.ts';
@@ -37,22 +37,20 @@ async function route(bench: Bench): Promise<Row> {
   const requests = Array.from({ length: 64 }, () =>
     requestText('GET', '/orders', undefined, [`Authorization: Bearer ${forge.token({ claims })}`]),
   );
-  const round = async (port: number): Promise<number> => {
-    const result = await bench.load({
-      ...{ port, traffic: { kind: 'cycle', requests }, connections: 32, serverPid: peer.pid },
-      ...{ seconds: bench.quick ? 1 : 1.5, warmUpSeconds: 0.5 },
-    });
-    return result.answers / result.serverCpuSeconds;
-  };
-  const seen = await interleave(bench.rounds, { ours: () => round(ports.guarded), bare: () => round(ports.bare) });
+  const { pid } = peer;
+  const seen = await bench.alternate({
+    ...{ ours: { port: ports.guarded, pid }, bare: { port: ports.bare, pid }, requests, connections: 32 },
+  });
   await peer.stop();
-  const ratio = ratioOf(seen.ours, seen.bare);
+  const { ours, bare, ratio, byClock, quartiles } = compare(seen);
   return {
     workload: 'guard: the door on a bare Fastify route',
-    ours: perSecond(median(seen.ours)),
-    limit: `the route without it ${perSecond(median(seen.bare))}`,
+    ours: perSecond(ours),
+    limit: `the route without it ${perSecond(bare)}`,
     ...{ ratio, bar: atLeast(ratio, 0.9) },
-    note: 'per second of the core; 64 tokens, verified before, a permission each time',
+    note:
+      `per second of the core; 64 tokens, verified before, a permission each time; ${seen.ours.length} pairs, half of them ` +
+      `${quartiles.map((one) => one.toFixed(2)).join(' to ')}; by the clock ${byClock.toFixed(2)}`,
     raw: { ...seen },
   };
 }

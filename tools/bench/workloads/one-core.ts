@@ -3,7 +3,7 @@
  * hashed with argon2id here, because the workloads need many sessions and measure none of the hashing.
  */
 import { request as httpRequest } from 'node:http';
-import { type Bench, interleave, median, ratioOf, serverCore } from '../lib/bench.ts';
+import { type Bench, compare, interleave, median, ratioOf, serverCore } from '../lib/bench.ts';
 import type { JobResult, Traffic } from '../lib/jobs.ts';
 import { logIn, newPeople, type Person, readSession, register, type Session } from '../lib/people.ts';
 import type { Peer } from '../lib/processes.ts';
@@ -61,16 +61,6 @@ interface Side {
   readonly pid: number;
 }
 
-/** One round; what it saw is kept, and requests per second of the server's core are answered. */
-async function roundOf(bench: Bench, { port, pid }: Side, traffic: Traffic, seen: JobResult[]): Promise<number> {
-  const result = await bench.load({
-    ...{ port, traffic, connections, serverPid: pid },
-    ...{ seconds: bench.quick ? 1 : 1.5, warmUpSeconds: 0.3 },
-  });
-  seen.push(result);
-  return result.answers / result.serverCpuSeconds;
-}
-
 async function compareWithBare(
   setting: Setting,
   workload: string,
@@ -79,8 +69,6 @@ async function compareWithBare(
   const { bench, service, sessions } = setting;
   const bare = bench.peer('bare-http.ts', { core: serverCore });
   const { port } = await bare.ask<{ port: number }>(await answerOf(service.port, sessions[0]?.accessToken ?? ''));
-  const ours: JobResult[] = [];
-  const limit: JobResult[] = [];
   // Warm: each token has been verified once, and code is compiled.
   await bench.load({
     port: service.port,
@@ -89,24 +77,22 @@ async function compareWithBare(
     seconds: 60,
     warmUpSeconds: 0,
   });
-  await bench.load({ port: service.port, traffic, connections, seconds: 2, warmUpSeconds: 0 });
+  const alone = await bench.load({ port: service.port, traffic, connections, seconds: 2, warmUpSeconds: 1 });
   await bench.load({ port, traffic, connections, seconds: 2, warmUpSeconds: 0 });
-  const rounds = await interleave(bench.rounds, {
-    ours: () => roundOf(bench, service, traffic, ours),
-    bare: () => roundOf(bench, { port, pid: bare.pid }, traffic, limit),
-  });
+  const { requests: asked } = traffic;
+  const seen = await bench.alternate({ ours: service, bare: { port, pid: bare.pid }, requests: asked, connections });
   await bare.stop();
-  const ratio = ratioOf(rounds.ours, rounds.bare);
-  const wall = ratioOf(ours.map(rateOf), limit.map(rateOf));
-  const busy = median(ours.map((one) => one.serverCpuSeconds / one.seconds));
+  const { ours, bare: limit, ratio, byClock, quartiles, busy } = compare(seen);
   return {
     workload,
-    ours: perSecond(median(rounds.ours)),
-    limit: `bare node:http ${perSecond(median(rounds.bare))}`,
+    ours: perSecond(ours),
+    limit: `bare node:http ${perSecond(limit)}`,
     ratio,
     bar: atLeast(ratio, 0.8),
-    note: `per second of the core; by the clock ${wall.toFixed(2)} with the core ${Math.round(busy * 100)} % busy, p99 ${format(median(ours.map((one) => one.latencyMs.p99)))} ms`,
-    raw: { ours, limit },
+    note:
+      `per second of the core; ${seen.ours.length} pairs, half of them ${quartiles.map((one) => one.toFixed(2)).join(' to ')}; ` +
+      `by the clock ${byClock.toFixed(2)} with the core ${Math.round(busy * 100)} % busy, p99 ${format(alone.latencyMs.p99)} ms`,
+    raw: { ...seen },
   };
 }
 
