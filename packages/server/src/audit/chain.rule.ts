@@ -17,9 +17,23 @@ export interface ChainedEvent {
   readonly detail: Readonly<Record<string, unknown>>;
 }
 
-/** SHA-256, lower-case hex, of the link's place, the previous hash and every column of the event in a fixed order. */
-export function linkHash(seq: number, previousHash: string, event: ChainedEvent): string {
-  const columns = [
+/**
+ * SHA-256, lower-case hex, of the link's place, the previous hash and every column of the event in a fixed order. A mark stands
+ * before them, so that no link of this form is one of the first form, whatever is in its columns.
+ */
+export const linkHash = (seq: number, previousHash: string, event: ChainedEvent): string =>
+  hashOf(['v2', ...columnsOf(seq, previousHash, event), canonical(event.detail)]);
+
+/**
+ * Whether this is the link's hash, in the present form or in the first one. That one wrote objects as lists of pairs, so it does not
+ * tell `{"a":1}` from `[["a",1]]` in `detail`: in links that it has sealed, and in no others.
+ */
+export const isLinkHash = (hash: string, seq: number, previousHash: string, event: ChainedEvent): boolean =>
+  hash === linkHash(seq, previousHash, event) ||
+  hash === hashOf([...columnsOf(seq, previousHash, event), firstCanonical(event.detail)]);
+
+function columnsOf(seq: number, previousHash: string, event: ChainedEvent): readonly unknown[] {
+  return [
     seq,
     previousHash,
     event.id,
@@ -31,15 +45,28 @@ export function linkHash(seq: number, previousHash: string, event: ChainedEvent)
     event.user_agent,
     event.outcome,
     event.request_id,
-    canonical(event.detail),
   ];
-  return createHash('sha256').update(JSON.stringify(columns)).digest('hex');
 }
 
-/** JSON with sorted members: `jsonb` keeps no order of its own. */
+const hashOf = (columns: readonly unknown[]): string =>
+  createHash('sha256').update(JSON.stringify(columns)).digest('hex');
+
+/**
+ * JSON with sorted members: `jsonb` keeps no order of its own. Of an object its names and its values, as lists, behind a 1; of a list
+ * what is in it, behind a 0.
+ */
 function canonical(value: unknown): unknown {
-  if (Array.isArray(value)) return value.map(canonical);
+  if (Array.isArray(value)) return [0, ...value.map(canonical)];
   if (value === null || typeof value !== 'object') return value;
-  const members = Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1));
-  return members.map(([name, member]) => [name, canonical(member)]);
+  const members = sortedMembers(value);
+  return [1, members.map(([name]) => name), members.map(([, member]) => canonical(member))];
 }
+
+function firstCanonical(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(firstCanonical);
+  if (value === null || typeof value !== 'object') return value;
+  return sortedMembers(value).map(([name, member]) => [name, firstCanonical(member)]);
+}
+
+const sortedMembers = (value: object): [string, unknown][] =>
+  Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1));

@@ -3,7 +3,7 @@ import type { Database } from '../platform/database/index.ts';
 import { type AnchorRow, findAnchor } from './anchors.sql.ts';
 import type { Anchors } from './anchors.ts';
 import { countAudit, findUnchainedEvent, listSealedAfter, type SealedRow } from './audit.sql.ts';
-import { genesisHash, linkHash } from './chain.rule.ts';
+import { genesisHash, isLinkHash } from './chain.rule.ts';
 
 export interface Verification {
   readonly valid: boolean;
@@ -99,7 +99,7 @@ export function brokenLink(row: SealedRow, expectedSeq: number, previousHash: st
   if (row.prev_hash !== previousHash) return 'it does not follow the row before it';
   if (row.id === null || row.time === null || row.type === null || row.outcome === null) return 'its event is missing';
   const event = { ...row, id: row.id, time: row.time, type: row.type, outcome: row.outcome, detail: row.detail ?? {} };
-  return linkHash(row.seq, previousHash, event) === row.hash ? null : 'its content was changed';
+  return isLinkHash(row.hash, row.seq, previousHash, event) ? null : 'its content was changed';
 }
 
 function brokenAnchor({ seq, hash }: Link, expected: ReadonlyMap<number, string>): string | null {
