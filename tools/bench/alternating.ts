@@ -100,7 +100,7 @@ async function run(job: AlternatingJob): Promise<Alternated> {
     ours.close();
     bare.close();
   }
-  return seen;
+  return { ...seen, batch: job.batch };
 }
 
 process.on('message', (job: AlternatingJob) => {

@@ -11,8 +11,8 @@ import { type Peer, type Pinned, startPeer } from './processes.ts';
 export const serverCore = 0;
 export const generatorCore = 1;
 
-/** Of one batch of a comparison: about a hundredth of a second of a server that does little. */
-const batchRequests = 500;
+/** Of a comparison, to each of the two. */
+const roundRequests = 25_000;
 
 export const program = (name: string): string => join(root, 'tools/bench', name);
 
@@ -26,7 +26,7 @@ export interface Bench {
   /** Runs a job on the generator's core; throws when an answer has a status that is not expected. */
   load(job: Job, expected?: readonly number[]): Promise<JobResult>;
   /** The same requests to two servers in turn, on the generator's core; throws at an answer that is not 200. */
-  alternate(job: Omit<AlternatingJob, 'batch' | 'pairs' | 'secondsMax'>): Promise<Alternated>;
+  alternate(job: Omit<AlternatingJob, 'pairs' | 'secondsMax'>): Promise<Alternated>;
   /** A second generator beside the first, on any core. */
   loadBeside(job: Job): Promise<JobResult>;
   say(line: string): void;
@@ -71,10 +71,10 @@ export function createBench(options: { readonly quick: boolean; readonly rounds:
     },
     async alternate(job) {
       const alternating = peer('alternating.ts', { core: generatorCore });
-      // For each round that was asked for some pairs: a round takes a second or two on a quiet machine.
-      const pairs = rounds * 50;
+      // A round takes a second or two on a quiet machine.
+      const pairs = Math.ceil((rounds * roundRequests) / job.batch);
       try {
-        return await run<Alternated>(alternating, { ...job, batch: batchRequests, pairs, secondsMax: 240 });
+        return await run<Alternated>(alternating, { ...job, pairs, secondsMax: 240 });
       } finally {
         await alternating.stop();
       }
@@ -128,14 +128,14 @@ export interface Compared {
   readonly busy: number;
 }
 
-export function compare({ ours, bare }: Alternated): Compared {
+export function compare({ ours, bare, batch }: Alternated): Compared {
   const ratios = (of: (batch: Batch) => number): readonly number[] =>
     ours.map((one, pair) => of(bare[pair] ?? one) / of(one));
   const byCpu = ratios((batch) => batch.cpuSeconds).toSorted((a, b) => a - b);
   const at = (share: number): number => byCpu[Math.floor((byCpu.length - 1) * share)] ?? Number.NaN;
   return {
-    ours: batchRequests / median(ours.map((one) => one.cpuSeconds)),
-    bare: batchRequests / median(bare.map((one) => one.cpuSeconds)),
+    ours: batch / median(ours.map((one) => one.cpuSeconds)),
+    bare: batch / median(bare.map((one) => one.cpuSeconds)),
     ratio: median(byCpu),
     byClock: median(ratios((batch) => batch.seconds)),
     quartiles: [at(0.25), at(0.75)],

@@ -68,7 +68,10 @@ export interface AlternatingJob {
   readonly bare: Server;
   readonly requests: readonly string[];
   readonly connections: number;
-  /** Requests of one batch. */
+  /**
+   * Requests of one batch. The shorter, the nearer in time are those that are compared; but a process that others have
+   * displaced from the caches of its core begins each with fetching itself back.
+   */
   readonly batch: number;
   readonly pairs: number;
   /** No further pair is begun after so long. */
@@ -83,6 +86,7 @@ export interface Batch {
 
 /** The batches of each pair, in the same place of both lists. */
 export interface Alternated {
+  readonly batch: number;
   readonly ours: readonly Batch[];
   readonly bare: readonly Batch[];
 }

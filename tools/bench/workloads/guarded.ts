@@ -40,6 +40,8 @@ async function route(bench: Bench): Promise<Row> {
   const { pid } = peer;
   const seen = await bench.alternate({
     ...{ ours: { port: ports.guarded, pid }, bare: { port: ports.bare, pid }, requests, connections: 32 },
+    // One process, of which both are a part.
+    batch: 500,
   });
   await peer.stop();
   const { ours, bare, ratio, byClock, quartiles } = compare(seen);

@@ -80,7 +80,13 @@ async function compareWithBare(
   const alone = await bench.load({ port: service.port, traffic, connections, seconds: 2, warmUpSeconds: 1 });
   await bench.load({ port, traffic, connections, seconds: 2, warmUpSeconds: 0 });
   const { requests: asked } = traffic;
-  const seen = await bench.alternate({ ours: service, bare: { port, pid: bare.pid }, requests: asked, connections });
+  const seen = await bench.alternate({
+    ours: service,
+    bare: { port, pid: bare.pid },
+    requests: asked,
+    connections,
+    batch: 2_500,
+  });
   await bare.stop();
   const { ours, bare: limit, ratio, byClock, quartiles, busy } = compare(seen);
   return {
