@@ -268,15 +268,25 @@ async function newPage(protocol: Protocol, beside?: Page): Promise<Page> {
     return (done['result'] as { value?: unknown }).value as T;
   }
 
-  async function until(expression: string, timeoutMs = 20_000): Promise<void> {
+  /** While a page gives way to the next one there may be no body and no answer: it is asked again. */
+  async function until(expression: string, timeoutMs = 60_000): Promise<void> {
     const end = performance.now() + timeoutMs;
-    while ((await run<unknown>(`Boolean(${expression})`)) !== true) {
-      assert.ok(performance.now() < end, `waited in vain for ${expression}; the page shows: ${await text()}`);
+    let failure: unknown;
+    const holds = (): Promise<unknown> =>
+      run<unknown>(`Boolean(${expression})`).catch((error: unknown) => {
+        failure = error;
+        return false;
+      });
+    while ((await holds()) !== true) {
+      if (performance.now() > end) {
+        const shown = await text().catch(String);
+        throw new Error(`waited in vain for ${expression}; the page shows: ${shown}`, { cause: failure });
+      }
       await sleep(20);
     }
   }
 
-  const text = (): Promise<string> => run<string>('document.body.innerText');
+  const text = (): Promise<string> => run<string>(`document.body?.innerText ?? ''`);
 
   async function middleOf(selector: string): Promise<{ x: number; y: number }> {
     const found = await run<{ x: number; y: number } | null>(`(() => {
