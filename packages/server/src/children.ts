@@ -39,6 +39,7 @@ export function childSpecs(parts: Parts): readonly ChildSpec[] {
           algorithm: settings.passwordHash,
           bcryptCost: settings.bcryptCost,
           workers: settings.passwordHashWorkers,
+          nice: settings.passwordHashNice,
           queueLimit: settings.passwordHashQueueMax,
           observe: telemetry.hashed,
           onWorkerExit: (error) => {

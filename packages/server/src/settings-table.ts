@@ -249,6 +249,13 @@ const passwords = inGroup('Passwords', {
     max: 256,
     about: 'Threads that hash passwords, of each process.',
   }),
+  PASSWORD_HASH_NICE: integer({
+    default: 19,
+    min: 0,
+    max: 19,
+    about:
+      'Niceness of those threads on Linux. At 19 validations do not wait for hashes, and neither does any other program of the machine: one that keeps all cores busy leaves a hash 1.5 % of one, at 10 it is 9.6 %. For machines that are shared.',
+  }),
   PASSWORD_HASH_QUEUE: integer({
     default: undefined,
     shownDefault: '16 a thread',

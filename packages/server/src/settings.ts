@@ -91,6 +91,7 @@ export interface Settings {
   readonly bcryptCost: number;
   readonly passwordMinLength: number;
   readonly passwordHashWorkers: number;
+  readonly passwordHashNice: number;
   readonly passwordHashQueueMax: number;
 
   readonly maxLoginAttempts: number;
@@ -255,6 +256,7 @@ function resolve(values: Values, machine: Machine, environment: Environment): Om
     bcryptCost: values.BCRYPT_COST,
     passwordMinLength: values.PASSWORD_MIN_LENGTH,
     passwordHashWorkers: hashWorkers,
+    passwordHashNice: values.PASSWORD_HASH_NICE,
     passwordHashQueueMax: values.PASSWORD_HASH_QUEUE ?? hashWorkers * queuePerWorker,
     maxLoginAttempts: values.MAX_LOGIN_ATTEMPTS,
     lockoutDurationSeconds: values.LOCKOUT_DURATION,

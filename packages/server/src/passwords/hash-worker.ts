@@ -1,5 +1,5 @@
 /**
- * The thread that hashes. One job at a time, synchronously, at the lowest priority: validation on the main thread stays at its
+ * The thread that hashes. One job at a time, synchronously, at the lowest priority unless it is set: validation on the main thread stays at its
  * idle latency under a login flood, and the thread pool of libuv stays free for the rest.
  *
  * `runHashWorker` is handed to the thread as its source text: types are stripped once, by the main thread, and the worker
@@ -52,6 +52,7 @@ export type HashReply =
 export interface HashWorkerData {
   /** From where the hash libraries are resolved. */
   readonly resolveFrom: string;
+  readonly nice: number;
 }
 
 export function runHashWorker(): void {
@@ -59,10 +60,10 @@ export function runHashWorker(): void {
   const { createCipheriv, createHmac, pbkdf2Sync, scryptSync, timingSafeEqual } =
     process.getBuiltinModule('node:crypto');
   const os = process.getBuiltinModule('node:os');
-  const { resolveFrom } = workerData as HashWorkerData;
+  const { resolveFrom, nice } = workerData as HashWorkerData;
   const require = process.getBuiltinModule('node:module').createRequire(resolveFrom);
-  // Niceness belongs to the thread on Linux only; elsewhere this would slow the whole process.
-  if (os.platform() === 'linux') os.setPriority(0, os.constants.priority.PRIORITY_LOW);
+  // Niceness belongs to the thread on Linux only; elsewhere this would slow the whole process. Less of it may not be had again.
+  if (os.platform() === 'linux') os.setPriority(0, Math.max(nice, os.getPriority(0)));
 
   let loadedBcrypt: typeof Bcrypt | undefined;
   let loadedArgon2: typeof Argon2 | undefined;

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { readdirSync, readFileSync } from 'node:fs';
 import { after, describe, test } from 'node:test';
 import fc from 'fast-check';
 import { createPasswordHasher, type PasswordHasher, type PasswordHasherOptions } from './password-hasher.ts';
@@ -215,4 +216,22 @@ describe('the hashing threads', () => {
     assert.equal((await hasher.hash('a')).kind, 'overloaded');
     assert.equal(hasher.health().workers, 0);
   });
+});
+
+test('DOS-04 the hashing threads are as nice as they are told to be, and the others are not', async (t) => {
+  if (process.platform !== 'linux') return t.skip('elsewhere niceness is of the whole process');
+  const niceness = (): string[] =>
+    readdirSync('/proc/self/task').flatMap((id) => {
+      const stat = readFileSync(`/proc/self/task/${id}/stat`, 'utf8');
+      // Its name may hold spaces; nice is the 19th field, the 17th behind the name.
+      return [stat.slice(stat.lastIndexOf(')') + 2).split(' ')[16] ?? ''];
+    });
+  const before = niceness();
+  await hashed(hasherOf({ workers: 1, nice: 13 }), 'one at thirteen');
+  assert.equal(niceness().filter((one) => one === '13').length, 1);
+  const count = (all: readonly string[]) => all.filter((one) => one === '19').length;
+  const nicest = count(niceness());
+  await hashed(hasherOf({ workers: 1 }), 'one as shipped');
+  assert.equal(count(niceness()), nicest + 1);
+  assert.ok(before.includes(niceness()[0] ?? ''), 'the main thread is as it was');
 });

@@ -18,6 +18,8 @@ import { createWorkerPool } from './worker-pool.ts';
 export interface PasswordHasherOptions extends HashParameters {
   /** Threads; as many as cores by default. */
   readonly workers?: number;
+  /** Niceness of the threads, where the platform keeps one for each (Linux); 19 by default. */
+  readonly nice?: number;
   /** Passwords that may wait; 16 a thread by default, about three seconds of bcrypt at cost 12. */
   readonly queueLimit?: number;
   /** After so long without work a thread ends; 60 s by default. */
@@ -62,12 +64,14 @@ export interface PasswordHasher {
 
 const queuePerWorker = 16;
 const workerIdleMsDefault = 60_000;
+const niceDefault = 19;
 const dummyRandomBytes = 64;
 
 export function createPasswordHasher(options: PasswordHasherOptions): PasswordHasher {
   const workers = options.workers ?? availableParallelism();
   const pool = createWorkerPool({
     workers,
+    nice: options.nice ?? niceDefault,
     queueLimit: options.queueLimit ?? workers * queuePerWorker,
     clock: options.clock ?? systemClock,
     idleMs: options.workerIdleMs ?? workerIdleMsDefault,

@@ -15,6 +15,7 @@ import { type HashJob, type HashReply, type HashWorkerData, runHashWorker } from
 
 export interface PoolOptions {
   readonly workers: number;
+  readonly nice: number;
   /** Jobs that may wait; those being computed are not counted. */
   readonly queueLimit: number;
   readonly idleMs: number;
@@ -104,7 +105,7 @@ export function createWorkerPool(options: PoolOptions): WorkerPool {
   }
 
   function spawn(): Thread {
-    const workerData: HashWorkerData = { resolveFrom: import.meta.url };
+    const workerData: HashWorkerData = { resolveFrom: import.meta.url, nice: options.nice };
     const worker = new Worker(`(${runHashWorker.toString()})()`, {
       eval: true,
       name: 'password-hash',
