@@ -61,6 +61,12 @@ export function lockfileProblems(packages: Lockfile, reasons: string): readonly 
   return problems;
 }
 
+/** A lockfile that a test installs from, without scripts: hashed packages of the registry, and no source written down. */
+export const testLockfileProblems = (path: string, packages: Lockfile): readonly string[] =>
+  Object.entries(packages)
+    .filter(([name]) => name.includes('node_modules/'))
+    .flatMap(([name, { hasInstallScript: _, ...locked }]) => packageProblems(`${path}: ${name}`, locked));
+
 export const countProduction = (packages: Lockfile): number =>
   Object.entries(packages).filter(
     ([path, { dev, link, optional, devOptional }]) =>
@@ -73,7 +79,11 @@ if (import.meta.main) {
   const hosts = projectFiles()
     .filter((path) => path.endsWith('.npmrc'))
     .filter((path) => /registry\s*=|_auth/i.test(readProjectFile(path)));
+  const ofTests = projectFiles().filter((path) => /^tests\/.+\/package-lock\.json$/.test(path));
   const problems = [
+    ...ofTests.flatMap((path) =>
+      testLockfileProblems(path, (JSON.parse(readProjectFile(path)) as { readonly packages: Lockfile }).packages),
+    ),
     ...lockfileProblems(packages, readProjectFile('docs/dependencies.md')),
     ...others.map((path) => `${path}: one lockfile is enough`),
     ...hosts.map((path) => `${path}: names a registry or a credential`),

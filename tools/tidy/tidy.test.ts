@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { coveredIds } from './covered-ids.ts';
 import { commitProblems, linkProblems, textProblems } from './hygiene.ts';
-import { lockfileProblems } from './lockfile.ts';
+import { lockfileProblems, testLockfileProblems } from './lockfile.ts';
 
 const integrity = `sha512-${'A'.repeat(86)}==`;
 const sound = { version: '1.2.3', integrity };
@@ -27,6 +27,8 @@ describe('the lockfile check', () => {
   for (const [title, locked, problem] of planted) {
     test(`SUP-01 catches ${title}`, () => {
       assert.match(lockfileProblems({ 'node_modules/pg': locked }, '').join(), problem);
+      const ofTest = testLockfileProblems('tests/a/package-lock.json', { 'node_modules/pg': locked }).join();
+      if (!('hasInstallScript' in locked)) assert.match(ofTest, problem);
     });
   }
 
