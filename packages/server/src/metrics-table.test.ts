@@ -40,6 +40,7 @@ const promised: Readonly<Record<string, readonly string[]>> = {
   auth_mails_total: ['result'],
   auth_api_keys_held: [],
   auth_api_key_validations_total: ['result'],
+  auth_client_certificates_total: ['result'],
   auth_revocation_feed_listeners: [],
   auth_revocation_feed_reads_total: ['source'],
 };
