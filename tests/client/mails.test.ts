@@ -1,6 +1,6 @@
 /** What arrives by mail, followed by the client: the files of the embedded store's outbox are all that it is told. */
 import assert from 'node:assert/strict';
-import { readdirSync, readFileSync } from 'node:fs';
+import { globSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { AuthError, createClient } from '../../packages/client/src/index.ts';
@@ -26,9 +26,10 @@ const password = (): string => {
 async function codeFor(email: string, subject: string): Promise<string> {
   const folder = join(service.dataDir, 'store', 'outbox');
   return until(`"${subject}" to ${email}`, async () => {
-    const mails = readdirSync(folder, { withFileTypes: true })
-      .filter((file) => file.name.endsWith('.eml'))
-      .map((file) => parseMail(readFileSync(join(folder, file.name), 'latin1')));
+    // The folder comes with the first mail.
+    const mails = globSync('*.eml', { cwd: folder }).map((file) =>
+      parseMail(readFileSync(join(folder, file), 'latin1')),
+    );
     const found = mails.filter((mail) => mail.headers.get('to') === email && mail.subject === subject);
     assert.ok(found.length <= 1, 'each subject comes once in these walks');
     const code = found[0] === undefined ? undefined : codeOf(found[0]);
