@@ -2,9 +2,16 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { after, before, describe, test } from 'node:test';
-import type { TokenAnswer } from '../../../packages/protocol/src/index.ts';
+import type { Receipt, TokenAnswer } from '../../../packages/protocol/src/index.ts';
 import { type Answer, tokensOf, type Verdict, verdictOf } from '../../support/http.ts';
-import { type Env, type RunningService, type StoreKind, startService, storeKinds } from '../../support/service.ts';
+import {
+  type Env,
+  type RunningService,
+  type StoreKind,
+  startService,
+  storeKinds,
+  until,
+} from '../../support/service.ts';
 
 export interface SuiteOptions {
   readonly env?: Env;
@@ -99,6 +106,15 @@ export async function worth(service: RunningService, token: string): Promise<str
 }
 
 /** Claims of a token, read without verifying. */
+/** Ends a signing key from the command line, and waits until its receipt says that this is in force. */
+export async function revokeKey(service: RunningService, kid: string): Promise<void> {
+  const revoked = await service.cli(['keys', 'revoke', kid, '--json']);
+  assert.equal(revoked.code, 0, revoked.stderr);
+  const { receipt } = JSON.parse(revoked.stdout) as { receipt: Receipt };
+  if (!receipt.effective_everywhere)
+    await until('the moment that the receipt names', async () => Date.now() >= Date.parse(receipt.effective_by));
+}
+
 export function claimsOf(token: string): Readonly<Record<string, unknown>> {
   return JSON.parse(Buffer.from(token.split('.')[1] ?? '', 'base64url').toString()) as Record<string, unknown>;
 }
