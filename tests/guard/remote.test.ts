@@ -127,6 +127,31 @@ describe('a guard begins', () => {
     assert.ok(!told[0]?.includes('wrong'));
   });
 
+  test('waits no longer than a signal, goes on trying, and calls no token wrong before it has keys', async () => {
+    service.cut();
+    const guard = makeGuard();
+    const signal = AbortSignal.timeout(50);
+    await assert.rejects(guard.ready({ signal }), { name: 'TimeoutError' });
+    assert.deepEqual(guard.verify(service.forge.token()), { kind: 'refused', reason: 'stale', detail: 'stale' });
+    service.back();
+    await guard.ready({ signal: AbortSignal.timeout(60_000) });
+    assert.equal(guard.verify(service.forge.token()).kind, 'valid');
+    assert.equal(guard.verify(createForge({ issuer: service.url, audience: 'orders' }).token()).kind, 'refused');
+  });
+
+  test('without a way to the feed says once why bounded routes let nobody in', async (t) => {
+    const { mock } = t.mock.method(console, 'warn', () => undefined);
+    const guard = createGuard({ issuer: service.url, audience: 'orders' });
+    guards.push(guard);
+    await guard.ready();
+    assert.equal(mock.callCount(), 0);
+    for (let time = 0; time < 3; time += 1)
+      assert.equal(await outcome(guard, service.forge.token()), '503 revocation_state_stale');
+    assert.match(await outcome(guard, service.forge.token(), { freshness: 'best-effort' }), /^200 /);
+    assert.equal(mock.callCount(), 1);
+    assert.match(String(mock.calls[0]?.arguments[0]), /neither apiKey nor mutualTls/);
+  });
+
   test('and ends: it vouches for nothing any more, and nothing is asked', async () => {
     const guard = await readyGuard();
     await guard.close();

@@ -364,6 +364,7 @@ interface FetchDeps {
 
 async function fetchWith(input: string | URL, init: RequestInit, deps: FetchDeps): Promise<Response> {
   const page = (globalThis as { location?: { href: string } }).location?.href;
+  if (!URL.canParse(String(input), page)) throw new TypeError('outside of a page an address is whole, with its origin');
   const url = new URL(input, page);
   // A page of no origin (a file, a sandbox) has none of its own that could be told from another.
   const isListed = deps.origins.has(url.origin) || (page !== undefined && url.origin === new URL(page).origin);

@@ -72,7 +72,9 @@ export function createTransport(deps: TransportDeps): Send {
       if (error instanceof AuthError) throw error;
       signal?.throwIfAborted();
       if (limit.aborted) throw new AuthError('timeout', 'the service did not answer in time', { cause: error });
-      throw new AuthError('network_error', 'the service could not be reached', { cause: error });
+      throw new AuthError('network_error', `the service could not be reached at ${deps.baseUrl}`, {
+        cause: error,
+      });
     }
   }
 

@@ -78,8 +78,11 @@ export interface GuardFigures {
 
 /** What `createGuard` gives: doors are made of it. */
 export interface Guard extends Decider {
-  /** Resolves when the keys and every live revocation are there; rejects when closed before. */
-  ready(): Promise<void>;
+  /**
+   * Resolves when the keys are there, and every live revocation where the feed is followed; rejects when closed before. It waits as
+   * long as that takes: with a `signal`, as `AbortSignal.timeout(5_000)`, it rejects with the signal's reason, and the guard goes on trying.
+   */
+  ready(options?: { readonly signal?: AbortSignal }): Promise<void>;
   /** Whether it can prove now that it knows every revocation, within its bound: for a readiness check. */
   isFresh(): boolean;
   /** One token, by what is held here and within the bound; no question is asked of anybody. */
@@ -127,6 +130,8 @@ export function createGuard(options: GuardOptions): Guard {
     ...{ subscriber, replica, wallNow, random, everyMs: boundMs / 4 },
     onFailed: (error) => onEvent({ kind: 'failed', part: 'feed', error }),
   });
+  const follows = [options.apiKey, options.mutualTls, options.revocations].some((way) => way !== undefined);
+  const tellOfNoFeed = once(() => onEvent({ kind: 'failed', part: 'feed', error: new Error(noFeed) }));
   const decisions: Record<string, number> = {};
   const decide = createDecide({
     judge: createRemoteJudge({ verifier, freshness, keySource, service, boundMs }),
@@ -135,6 +140,7 @@ export function createGuard(options: GuardOptions): Guard {
     realm: options.realm ?? audience,
     onDecision: (outcome) => {
       decisions[outcome] = (decisions[outcome] ?? 0) + 1;
+      if (outcome === 'revocation_state_stale' && !follows) tellOfNoFeed();
     },
   });
   const closing = new AbortController();
@@ -143,18 +149,19 @@ export function createGuard(options: GuardOptions): Guard {
     random,
     onFailed: (error) => onEvent({ kind: 'failed', part: 'keys', error }),
   });
-  const follows = [options.apiKey, options.mutualTls, options.revocations].some((way) => way !== undefined);
   if (follows) follower.start();
   const ready = Promise.all([keepsKeys.loaded, follows ? follower.loaded() : undefined]).then(() => undefined);
   ready.then(() => onEvent({ kind: 'ready' })).catch(() => undefined);
 
   return {
     decide,
-    ready: () => ready,
+    ready: ({ signal } = {}) => (signal === undefined ? ready : unlessAborted(ready, signal)),
     isFresh: () => keySource.isLoaded() && freshness.isFresh(),
     verify(token) {
       const verified = verifier.verify(token);
-      return verified.kind === 'valid' && verified.stale ? staleRefusal : verified;
+      if (verified.kind === 'valid') return verified.stale ? staleRefusal : verified;
+      // Before the first keys are there nobody can say whose a token is.
+      return verified.detail === 'key' && !keySource.isLoaded() ? staleRefusal : verified;
     },
     figures: () => ({
       verifier: verifier.figures(),
@@ -177,6 +184,27 @@ export function createGuard(options: GuardOptions): Guard {
 }
 
 const staleRefusal: Refused = Object.freeze({ kind: 'refused', reason: 'stale', detail: 'stale' });
+
+const noFeed =
+  'neither apiKey nor mutualTls is given, so revocations are not followed: only strict and best-effort routes let anybody in';
+
+function once(act: () => void): () => void {
+  let isDone = false;
+  return () => {
+    if (!isDone) act();
+    isDone = true;
+  };
+}
+
+/** What was promised, or the reason of the signal where that comes first. */
+function unlessAborted<T>(promised: Promise<T>, signal: AbortSignal): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const abort = () => reject(signal.reason);
+    if (signal.aborted) abort();
+    signal.addEventListener('abort', abort, { once: true });
+    promised.then(resolve, reject).finally(() => signal.removeEventListener('abort', abort));
+  });
+}
 
 /** A listener that fails is no reason to stop following. */
 const neverThrowing =
@@ -222,7 +250,9 @@ function checkedBaseUrl(options: GuardOptions): string {
     throw new TypeError('an address without user, query and fragment');
   if (apiKey === '') throw new TypeError('apiKey is empty');
   if (apiKey === undefined && 'apiKey' in options) {
-    throw new TypeError('apiKey is undefined: is the variable set that it comes from? Without a key, leave it out');
+    throw new TypeError(
+      'apiKey is undefined: is the variable set that it comes from? Without a key revocations are not followed',
+    );
   }
   if (issuer.endsWith('/')) throw new TypeError('an issuer has no slash at its end');
   return text.replace(/\/+$/, '');

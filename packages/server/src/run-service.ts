@@ -77,7 +77,7 @@ function sayListening(host: ProgramHost, settings: Settings, service: Service, u
   const store = database.kind === 'embedded' ? `embedded in ${database.dataDir}` : `postgres at ${database.place}`;
   const took = Math.round(host.uptimeMs());
   log.info(
-    { version, ready_ms: took },
+    { version, ready_ms: took, issuer: settings.publicUrl },
     `listening on ${url} (store: ${store}; node: ${service.node}); API reference: ${url}/docs`,
   );
   if (database.kind === 'embedded') {

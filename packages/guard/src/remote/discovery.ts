@@ -17,7 +17,8 @@ export const metadataPath = '/.well-known/oauth-authorization-server';
 export async function discover(http: ServiceHttp, issuer: string): Promise<ServicePaths> {
   const { status, json } = await http.send(metadataPath);
   if (status !== 200 || !isObject(json)) throw new Error(`the service has no metadata document (status ${status})`);
-  if (json['issuer'] !== issuer) throw new Error('the metadata document is of another issuer');
+  if (json['issuer'] !== issuer)
+    throw new Error(`the service calls itself ${JSON.stringify(json['issuer'])}, and not ${issuer} as issuer says`);
   const below = (name: string): string => {
     const url = json[name];
     const path = typeof url === 'string' && url.startsWith(`${issuer}/`) ? url.slice(issuer.length) : '';
