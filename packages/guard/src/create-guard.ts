@@ -199,7 +199,7 @@ function once(act: () => void): () => void {
 /** What was promised, or the reason of the signal where that comes first. */
 function unlessAborted<T>(promised: Promise<T>, signal: AbortSignal): Promise<T> {
   return new Promise((resolve, reject) => {
-    const abort = () => reject(signal.reason);
+    const abort = () => reject(signal.reason as Error);
     if (signal.aborted) abort();
     signal.addEventListener('abort', abort, { once: true });
     promised.then(resolve, reject).finally(() => signal.removeEventListener('abort', abort));
