@@ -230,20 +230,23 @@ function signing(raw: RawClient, keeper: Keeper, { send, cookies }: { send: Send
 /** The account and its sessions. */
 function account(raw: RawClient, keeper: Keeper) {
   const call = async <T>(request: Call): Promise<T> => (await raw.call(request)) as T;
-  const told = async (answer: { user: User }): Promise<User> => {
-    await keeper.learn(answer.user);
-    return answer.user;
+  const told = async (request: Call): Promise<User> => {
+    const since = keeper.arrivals();
+    const { user } = await call<{ user: User }>(request);
+    await keeper.learn(user, since);
+    return user;
   };
   return {
     async me({ signal }: CallOptions = {}): Promise<{ user: User; session: Session }> {
+      const since = keeper.arrivals();
       const answer = await call<{ user: User; session: Session }>({ method: 'GET', path: '/me', signal });
-      await keeper.learn(answer.user, answer.session.id);
+      await keeper.learn(answer.user, since, answer.session.id);
       return answer;
     },
     updateProfile: async (
       change: { first_name?: string | null; last_name?: string | null },
       { signal }: CallOptions = {},
-    ): Promise<User> => told(await call({ method: 'PATCH', path: '/me', body: change, signal })),
+    ): Promise<User> => told({ method: 'PATCH', path: '/me', body: change, signal }),
     /** With the password, or without after a fresh authentication. */
     async deleteAccount({ signal, password }: CallOptions & { password?: string } = {}): Promise<void> {
       await raw.call({

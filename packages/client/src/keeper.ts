@@ -34,8 +34,10 @@ export interface Keeper {
   renewed(used: StoredSession | null, signal?: AbortSignal): Promise<StoredSession | null>;
   keep(answer: unknown): Promise<User>;
   forget(reason: EndReason, forgetDevice?: boolean): Promise<void>;
-  /** What an answer told of who is there; `sessionId` where it told that, too. */
-  learn(user: User, sessionId?: string): Promise<void>;
+  /** For `learn`: another number after each logout and each login, here or in another tab. */
+  arrivals(): number;
+  /** What an answer told of who is there; `sessionId` where it told that, too. `since`: `arrivals` before it was asked for. */
+  learn(user: User, since: number, sessionId?: string): Promise<void>;
   deviceToken(): Promise<string | undefined>;
   state(): Promise<AuthState>;
   onChange(listener: (state: AuthState) => void): () => void;
@@ -92,6 +94,8 @@ export function createKeeper(deps: KeeperDeps): Keeper {
   let pausedUntil = 0;
   /** Grows with everything that is kept or forgotten here, so that late answers are known as such. */
   let changes = 0;
+  /** Grows with those of them that are no renewal: who was there before need not be who is there now. */
+  let arrivals = 0;
   let told: AuthState | null = null;
 
   const load = async (): Promise<StoredSession | null> => (await storage.load())?.session ?? null;
@@ -117,6 +121,7 @@ export function createKeeper(deps: KeeperDeps): Keeper {
     const at = changes;
     const before = await storage.load();
     if (changes !== at) return;
+    if (before?.session != null && before.session.session_id !== session?.session_id) arrivals += 1;
     const kept = device === null ? undefined : (device ?? before?.device_token);
     await storage.save({ session, ...(kept === undefined ? {} : { device_token: kept }) });
     tabs.tell({ replaced: before?.session ?? null, session, state } satisfies Message);
@@ -133,6 +138,7 @@ export function createKeeper(deps: KeeperDeps): Keeper {
       : replaced !== null && mine !== null && same(mine, replaced);
     if (isMine && !same(mine, session)) {
       changes += 1;
+      if (mine?.session_id !== session?.session_id) arrivals += 1;
       await storage.save({ ...stored, session });
       tell(state);
     } else if (same(mine, session)) tell(state);
@@ -199,8 +205,10 @@ export function createKeeper(deps: KeeperDeps): Keeper {
     return user;
   }
 
-  const forget: Keeper['forget'] = (reason, forgetDevice = false) =>
-    replace(null, { status: 'signed_out', reason }, forgetDevice ? null : undefined);
+  const forget: Keeper['forget'] = (reason, forgetDevice = false) => {
+    arrivals += 1;
+    return replace(null, { status: 'signed_out', reason }, forgetDevice ? null : undefined);
+  };
 
   return {
     async session(signal) {
@@ -220,10 +228,15 @@ export function createKeeper(deps: KeeperDeps): Keeper {
       const stored = await load();
       return stored !== null && !same(stored, used) ? stored : renewOnce(stored, signal);
     },
-    keep,
+    keep(answer) {
+      arrivals += 1;
+      return keep(answer);
+    },
     forget,
-    async learn(user, sessionId) {
+    arrivals: () => arrivals,
+    async learn(user, since, sessionId) {
       const stored = await load();
+      if (arrivals !== since && stored?.session_id !== sessionId) return;
       const id = sessionId ?? stored?.session_id;
       if (id === undefined) return;
       const state = { status: 'signed_in', session_id: id, user } as const;

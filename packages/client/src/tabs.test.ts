@@ -150,6 +150,39 @@ describe('several tabs', () => {
     client.close();
   });
 
+  test('with cookies, what `me` was asked before a logout or another login, and answered after it, brings nobody back', async () => {
+    const late = Promise.withResolvers<void>();
+    const service = fakeService(async ({ path }) => {
+      if (path === '/login') return { status: 200, body: { ...tokens(2), session_id: 'another' } };
+      if (path !== '/me') return { status: 200, body: { revoked: true } };
+      await late.promise;
+      return { status: 200, body: { user: { id: 'first' }, session: { id: 's' } } };
+    });
+    // Of two services, so that neither hears of the other.
+    const make = (name: string) =>
+      createClient({ baseUrl: `http://${name}.test`, mode: 'cookie', fetch: service.fetch, now: () => 0 });
+    const left = make('left');
+    const changed = make('changed');
+    const asked = [left.me(), changed.me()];
+    await left.logout();
+    await changed.login({ email: 'a', password: 'b' });
+    late.resolve();
+    await Promise.all(asked);
+    assert.deepEqual(await left.state(), { status: 'signed_out', reason: 'logged_out' });
+    const { user } = tokens(2);
+    assert.deepEqual(await changed.state(), { status: 'signed_in', session_id: 'another', user });
+    left.close();
+    changed.close();
+  });
+
+  test('a client that is closed tells nobody any more, and goes on', async () => {
+    const service = rotatingService();
+    const storage = webStorage(sharedText({ session: due }));
+    const client = createClient({ baseUrl, fetch: service.fetch, storage, now: () => hour });
+    client.close();
+    assert.equal(await client.accessToken(), 'access-1');
+  });
+
   test('in Node a client that nobody closes keeps no process', () => {
     const program = `
       import { createClient, webStorage } from ${JSON.stringify(import.meta.resolve('./index.ts'))};

@@ -28,7 +28,7 @@ export function openTabs(name: string, onMessage: (message: unknown) => void, on
   };
   page.addEventListener?.('pageshow', onShow);
   const locks = (globalThis.navigator as { locks?: Locks } | undefined)?.locks;
-  const channel = typeof BroadcastChannel === 'undefined' ? undefined : new BroadcastChannel(name);
+  let channel = typeof BroadcastChannel === 'undefined' ? undefined : new BroadcastChannel(name);
   if (channel !== undefined) {
     channel.onmessage = (event) => onMessage((event as { readonly data?: unknown }).data);
     // In Node a channel keeps the process; in browsers there is no such thing.
@@ -52,6 +52,8 @@ export function openTabs(name: string, onMessage: (message: unknown) => void, on
     tell: (message) => channel?.postMessage(message),
     close() {
       channel?.close();
+      // A closed one throws at whoever tells something, and a renewal would fail by that.
+      channel = undefined;
       page.removeEventListener?.('pageshow', onShow);
     },
   };
