@@ -34,6 +34,7 @@ describe('a guard that shows a certificate', () => {
       const name = (request.socket as TLSSocket).getPeerCertificate().subject.CN;
       response.on('close', () => closed.push(path));
       if (path === '/elsewhere') response.writeHead(302, { Location: '/' }).end();
+      else if (path === '/odd') response.writeHead(999).end();
       else if (path === '/same') response.writeHead(304, { ETag: '"1"' }).end();
       else if (path === '/stream') response.writeHead(200).write(`of ${name}`);
       else {
@@ -84,6 +85,12 @@ describe('a guard that shows a certificate', () => {
     write(clients.issue('second'));
     assert.equal((await ask(by)).name, 'second');
     assert.equal((await ask(slow)).name, 'first', 'it has not looked yet');
+  });
+
+  test('an answer of a status that is none rejects, and harms nothing else', async () => {
+    const { fetch } = make();
+    await assert.rejects(fetch(`${url}/odd`, {}), RangeError);
+    assert.equal((await fetch(`${url}/`, {})).status, 200);
   });
 
   test('gives up when it is told to, before the answer and within it, and lets go of the connection', async () => {

@@ -121,7 +121,13 @@ function send(url: URL, init: RequestInit, tls: RequestOptions): Promise<Respons
         reject(new TypeError('the service answered with a redirect'));
         return;
       }
-      resolve(new Response(bodyOf(response, status), { status, headers: headersOf(response) }));
+      try {
+        resolve(new Response(bodyOf(response, status), { status, headers: headersOf(response) }));
+      } catch (error) {
+        // Of no status that a `Response` may have. Thrown from here it would end the process.
+        request.destroy();
+        reject(asError(error));
+      }
     });
     request.end(typeof body === 'string' ? body : undefined);
   });
