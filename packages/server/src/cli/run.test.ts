@@ -22,6 +22,14 @@ describe('the words of a command', () => {
     assert.equal(argsOf('keys', 'revoke', 'x', '--nonsense'), 'usage');
   });
 
+  test('a flag with its value in one word is a flag, however long the two are together', () => {
+    for (const length of [29, 30, 31]) {
+      const value = 'n'.repeat(length);
+      const parsed = parseCommand(['users', 'create', 'a@example.org', `--first-name=${value}`]);
+      assert.equal(parsed.kind === 'command' && parsed.parsed.flags['first-name'], value);
+    }
+  });
+
   test('the value of a flag may begin with a dash', () => {
     const parsed = parseCommand(['users', 'create', 'a@example.org', '--first-name', '-dash']);
     assert.equal(parsed.kind === 'command' && parsed.parsed.flags['first-name'], '-dash');

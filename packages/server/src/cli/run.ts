@@ -26,9 +26,9 @@ export type Parsed =
 
 /**
  * The name of a key is base64url, so one in 64 begins with a dash. The only flag of one dash is `-h`, and no flag is as
- * long as such a name: what begins with a dash and is neither is a value.
+ * long as such a name, unless its value stands behind a `=`: what begins with a dash and is neither is a value.
  */
-const dashed = /^-(?:[^-].|.{42}$)/s;
+const dashed = /^-(?:[^-].|[\w-]{42}$)/s;
 const mark = '\0';
 const marked = (word: string): string => (dashed.test(word) ? mark + word : word);
 const unmarked = <T>(value: T): T | string =>
