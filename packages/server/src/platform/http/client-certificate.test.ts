@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
-import { once } from 'node:events';
+import { EventEmitter, once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { Agent, request as httpsRequest } from 'node:https';
-import { type AddressInfo, connect as connectPlain, createServer } from 'node:net';
+import { type AddressInfo, connect as connectPlain, createServer, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
@@ -12,6 +12,7 @@ import {
   type CertificatePair,
   createCertificateAuthority,
 } from '../../../../../tests/support/certificates.ts';
+import { certificateOf, createCertificateWatch } from './client-certificate.ts';
 import { defineRoute } from './index.ts';
 import { startTestServer, type TestServer } from './testing.ts';
 import { readAuthorities } from './tls.ts';
@@ -148,6 +149,22 @@ describe('client certificates of a listener', () => {
       assert.deepEqual([second.getProtocol(), second.isSessionReused()], [maxVersion, false]);
       assert.match(await answerOn(second), /"problem":null/);
     }
+  });
+
+  test('a connection to another address of this machine, from the same port, makes no older handshake a newer one', () => {
+    const watch = createCertificateWatch(() => 0);
+    const peer = { remoteAddress: '192.0.2.9', remotePort: 5_000, localPort: 443 };
+    const begin = (localAddress: string) => {
+      const raw = Object.assign(new EventEmitter(), { ...peer, localAddress });
+      watch.begun(raw as unknown as Socket);
+    };
+    const getPeerCertificate = () => ({ raw: Buffer.from('x'), valid_to: 'Jan 1 00:00:00 2100 GMT' });
+    const old = { ...peer, localAddress: '192.0.2.1', authorized: true, getPeerCertificate };
+    begin('192.0.2.1');
+    watch.authoritiesChanged();
+    begin('192.0.2.2');
+    watch.secured(old as unknown as TLSSocket);
+    assert.equal(certificateOf(old)?.problem(), 'changed');
   });
 
   test('a file of authorities holds certificates of authorities, at least one, and nothing half', () => {

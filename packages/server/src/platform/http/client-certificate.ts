@@ -40,7 +40,8 @@ export function createCertificateWatch(wallMs: () => number): CertificateWatch {
   let round = 0;
   // A handshake ends with the authorities that it began with. Only the ends of a connection are known of it at both times.
   const roundOf = new Map<string, number>();
-  const nameOf = (socket: Socket): string => `${socket.remoteAddress} ${socket.remotePort}`;
+  const nameOf = (socket: Socket): string =>
+    `${socket.remoteAddress} ${socket.remotePort} ${socket.localAddress} ${socket.localPort}`;
   return {
     begun(raw) {
       const name = nameOf(raw);
