@@ -229,11 +229,11 @@ const unknownRole = (name: string): AccessRefusal => ({
   code: 'not_found',
   detail: `There is no role named ${name.slice(0, 64)}.`,
 });
-const tooLarge: AccessRefusal = {
+export const tooLarge = {
   kind: 'refused',
   code: 'conflict',
   detail: "The user's roles and permissions would not fit into a token.",
-};
+} as const;
 export const changedSince = {
   kind: 'refused',
   code: 'precondition_failed',

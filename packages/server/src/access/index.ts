@@ -18,6 +18,7 @@ export {
   lastAdministrator,
   type NewRole,
   type Precondition,
+  tooLarge,
 } from './access.ts';
 export { type Actor, holdsNow, refuseNotHeld } from './rights.ts';
 export { countOtherAdministrators, findRolesForGrant, lockAdministrators, type RoleRow } from './roles.sql.ts';

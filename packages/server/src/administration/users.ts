@@ -16,6 +16,7 @@ import {
   type Precondition,
   permissionsOf,
   refuseNotHeld,
+  tooLarge,
 } from '../access/index.ts';
 import {
   canonicalEmail,
@@ -183,10 +184,7 @@ export function createUsers(deps: UsersDeps): Users {
     if (!(await holdsNow(tx, by, carried))) return refuseNotHeld(tx, audit, by, event);
     const unknown = roles.find((name) => !known.some((role) => role.name === name));
     if (unknown !== undefined) return invalid('/roles', `There is no role named ${unknown.slice(0, 64)}.`);
-    if (claimsTooLarge(roles, permissionsOf(known))) {
-      const detail = "The user's roles and permissions would not fit into a token.";
-      return { kind: 'refused', code: 'conflict', detail };
-    }
+    if (claimsTooLarge(roles, permissionsOf(known))) return tooLarge;
     const row = await insertUser(tx, {
       id: deps.random.uuidv7(deps.clock.wallMs()),
       email: address.email,

@@ -62,8 +62,8 @@ export function createCookieCarrier({ sameSite, publicUrl, origins, clears }: Co
   const allowed = new Set([...origins, new URL(publicUrl).origin]);
 
   function carry({ endpoint, headers, cookies, refreshToken }: Brought): Carried {
-    const ended = endCookies(sameSite, cookies).flatMap((cookie) => ['Set-Cookie', cookie]);
-    const failed = endpoint === logoutEndpoint ? ended : [];
+    const ended = () => endCookies(sameSite, cookies).flatMap((cookie) => ['Set-Cookie', cookie]);
+    const failed = endpoint === logoutEndpoint ? ended() : [];
     let ends = endings.has(endpoint);
     return {
       headers,
@@ -77,11 +77,11 @@ export function createCookieCarrier({ sameSite, publicUrl, origins, clears }: Co
           const isOver = endpoint === refreshEndpoint && deadCodes.has(result.code);
           const isRevoked = ends && result.code === 'token_revoked';
           const mayRenew = refreshToken !== undefined && renewableCodes.has(result.code);
-          return { result, headers: isOver || isRevoked ? ended : mayRenew ? [] : failed };
+          return { result, headers: isOver || isRevoked ? ended() : mayRenew ? [] : failed };
         }
         if (isTokens(result.body)) return intoCookies(result, result.body, sameSite, cookies);
         const all = clears === 'site' ? ['Clear-Site-Data', '"cookies"'] : [];
-        return { result, headers: ends ? [...ended, ...all] : [] };
+        return { result, headers: ends ? [...ended(), ...all] : [] };
       },
     };
   }
