@@ -27,7 +27,7 @@ export interface MutualTlsOptions {
   readonly caFile?: string;
   /** How long the files are taken for unchanged, seconds; 10 where nothing is said. */
   readonly checkSeconds?: number;
-  /** Changed files that are of no use: told once a change. */
+  /** Changed files that are of no use: told once a change, and at each look while they cannot be read. */
   readonly onRefused?: (error: unknown) => void;
 }
 
